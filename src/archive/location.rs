@@ -1,0 +1,204 @@
+//! Where the central directory lies: the records at the end of an archive.
+
+#[cfg(doc)]
+use super::TAIL_BYTES;
+use super::records::{
+    END_RECORD_BYTES, EndRecord, ZIP64_END_RECORD_BYTES, ZIP64_LOCATOR_BYTES, Zip64EndRecord,
+    Zip64Locator,
+};
+use super::{MAX_DIRECTORY_BYTES, Refusal, Rule, Strictness, contains_signature};
+
+/// Where the central directory of an archive lies.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DirectoryLocation {
+    /// Its first byte, counted from the start of the file.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// How many entries the end record counts.
+    pub entries: u64,
+    /// Bytes before the first entry, to be added to every offset in the archive; 0 unless lenient.
+    pub prepended_bytes: u64,
+    /// What was waived.
+    pub admitted: Vec<Refusal>,
+}
+
+impl DirectoryLocation {
+    /// Finds the central directory from the last [`TAIL_BYTES`] (or fewer, if the file is shorter) of a file.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the end of the archive breaks.
+    pub fn find(tail: &[u8], file_bytes: u64, strictness: Strictness) -> Result<Self, Refusal> {
+        let mut admitted = Vec::new();
+        let (place, end) = find_end_record(tail, file_bytes, strictness, &mut admitted)?;
+        if contains_signature(end.comment) {
+            return Err(Refusal::archive(Rule::SignatureInComment));
+        }
+        let tail_offset = file_bytes - tail.len() as u64;
+        let zip64 = zip64_end_record(tail, place)?;
+        let (end_offset, entries, bytes, offset) = match &zip64 {
+            None => (
+                tail_offset + place as u64,
+                end.entries.into(),
+                end.directory_bytes.into(),
+                end.directory_offset.into(),
+            ),
+            Some((record, _, record_place)) => (
+                tail_offset + *record_place as u64,
+                record.entries,
+                record.directory_bytes,
+                record.directory_offset,
+            ),
+        };
+        let zip64_says_first_disk = zip64.is_some();
+        if !(is_first_disk(end.disk, zip64_says_first_disk)
+            && is_first_disk(end.directory_disk, zip64_says_first_disk))
+            || end.entries_on_disk != end.entries
+        {
+            return Err(Refusal::archive(Rule::SeveralDisks));
+        }
+        if bytes > MAX_DIRECTORY_BYTES {
+            return Err(Refusal::archive(Rule::DirectoryTooLarge(bytes)));
+        }
+        let prepended_bytes = end_offset
+            .checked_sub(bytes)
+            .and_then(|start| start.checked_sub(offset))
+            .ok_or_else(|| Refusal::archive(Rule::DirectoryRange))?;
+        if prepended_bytes > 0 {
+            Refusal::archive(Rule::PrependedBytes(prepended_bytes))
+                .admit(strictness, &mut admitted)?;
+        }
+        if let Some((record, locator, record_place)) = &zip64 {
+            judge_zip64(
+                &end,
+                record,
+                locator,
+                tail_offset + *record_place as u64,
+                prepended_bytes,
+            )
+            .map_err(|why| Refusal::archive(Rule::Zip64(why)))?;
+        }
+        Ok(Self {
+            offset: end_offset - bytes,
+            bytes,
+            entries,
+            prepended_bytes,
+            admitted,
+        })
+    }
+}
+
+/// The one end record whose comment ends where the file does, NUL padding aside; when lenient, else the last one that can be.
+fn find_end_record<'a>(
+    tail: &'a [u8],
+    file_bytes: u64,
+    strictness: Strictness,
+    admitted: &mut Vec<Refusal>,
+) -> Result<(usize, EndRecord<'a>), Refusal> {
+    if file_bytes == 0 {
+        return Err(Refusal::archive(Rule::EmptyFile));
+    }
+    let padding_starts = tail
+        .iter()
+        .rposition(|&byte| byte != 0)
+        .map_or(0, |last| last + 1);
+    let mut found = None;
+    let mut followed = None;
+    for place in (0..tail.len().saturating_sub(END_RECORD_BYTES - 1)).rev() {
+        let Some(end) = tail.get(place..).and_then(EndRecord::parse) else {
+            continue;
+        };
+        let stop = place + END_RECORD_BYTES + end.comment.len();
+        if stop >= padding_starts {
+            if found.replace((place, end)).is_some() {
+                return Err(Refusal::archive(Rule::SeveralEndRecords));
+            }
+        } else if followed.is_none() {
+            followed = Some((place, end, (tail.len() - stop) as u64));
+        }
+    }
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let Some((place, end, trailing_bytes)) = followed else {
+        return Err(Refusal::archive(Rule::NotAZip));
+    };
+    Refusal::archive(Rule::TrailingBytes(trailing_bytes)).admit(strictness, admitted)?;
+    Ok((place, end))
+}
+
+/// The zip64 end record and its locator, which stand directly before the end record at `end_place` when they are there at
+/// all. They are looked for whatever the end record says, because readers differ in that.
+fn zip64_end_record(
+    tail: &[u8],
+    end_place: usize,
+) -> Result<Option<(Zip64EndRecord, Zip64Locator, usize)>, Refusal> {
+    let locator = end_place
+        .checked_sub(ZIP64_LOCATOR_BYTES)
+        .and_then(|place| Some((place, Zip64Locator::parse(tail.get(place..end_place)?)?)));
+    let Some((locator_place, locator)) = locator else {
+        return Ok(None);
+    };
+    let record = locator_place
+        .checked_sub(ZIP64_END_RECORD_BYTES)
+        .and_then(|place| {
+            Some((
+                Zip64EndRecord::parse(tail.get(place..locator_place)?)?,
+                place,
+            ))
+        });
+    match record {
+        Some((record, place)) => Ok(Some((record, locator, place))),
+        None => Err(Refusal::archive(Rule::Zip64(
+            "the record does not stand directly before its locator",
+        ))),
+    }
+}
+
+fn judge_zip64(
+    end: &EndRecord<'_>,
+    record: &Zip64EndRecord,
+    locator: &Zip64Locator,
+    record_offset: u64,
+    prepended_bytes: u64,
+) -> Result<(), &'static str> {
+    if locator.record_offset.checked_add(prepended_bytes) != Some(record_offset) {
+        return Err("the locator points elsewhere than to the record");
+    }
+    if record.remaining_bytes != ZIP64_END_RECORD_BYTES as u64 - 12 {
+        return Err("the record has extensible data");
+    }
+    if record.disk != 0
+        || record.directory_disk != 0
+        || locator.disk != 0
+        || locator.disks > 1
+        || record.entries_on_disk != record.entries
+    {
+        return Err("they speak of several disks");
+    }
+    let agree = is_saturated_or_equal(end.entries.into(), 0xffff, record.entries)
+        && is_saturated_or_equal(
+            end.directory_bytes.into(),
+            0xffff_ffff,
+            record.directory_bytes,
+        )
+        && is_saturated_or_equal(
+            end.directory_offset.into(),
+            0xffff_ffff,
+            record.directory_offset,
+        );
+    if agree {
+        Ok(())
+    } else {
+        Err("the end record gives other values")
+    }
+}
+
+const fn is_saturated_or_equal(short: u64, saturated: u64, long: u64) -> bool {
+    short == saturated || short == long
+}
+
+const fn is_first_disk(disk: u16, has_zip64: bool) -> bool {
+    disk == 0 || has_zip64 && disk == 0xffff
+}

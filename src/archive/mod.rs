@@ -1,0 +1,274 @@
+//! The bytes of one zip archive, judged: which entries it has, and that every reader would see the same ones.
+//!
+//! The format is described by PKWARE's APPNOTE 6.3.10. Nothing here reads a file: [`DirectoryLocation::find`] is given the
+//! last bytes of an archive, [`Archive::judge`] the central directory, and [`Archive::judge_local`] what lies between one
+//! entry's local header and the next one's. The central directory is read into memory once and the entries point into it, so
+//! that an archive costs no allocation an entry. Counts and sizes in an archive decide no allocation.
+
+mod header;
+mod local;
+mod location;
+mod records;
+mod rules;
+
+pub use local::LocalEntry;
+pub use location::DirectoryLocation;
+pub use rules::{EntryPlace, Refusal, Rule, Strictness};
+
+use crate::entry::{Kind, Object};
+use crate::path::Escaped;
+use crate::timestamp::Timestamp;
+use header::judge_header;
+use records::{
+    DIGITAL_SIGNATURE, DIRECTORY_HEADER_BYTES, DirectoryHeader, END_RECORD_BYTES, Fields,
+    LOCAL_HEADER_BYTES, ZIP64_END_RECORD_BYTES, ZIP64_LOCATOR_BYTES,
+};
+
+/// How many of the last bytes of an archive [`DirectoryLocation::find`] wants: the end records, the longest comment, and as
+/// much NUL padding again (tape-minded writers fill blocks of 10 KiB).
+pub const TAIL_BYTES: usize =
+    END_RECORD_BYTES + ZIP64_LOCATOR_BYTES + ZIP64_END_RECORD_BYTES + 2 * 0xffff;
+/// The longest central directory that is read: a million entries need a tenth of it.
+pub const MAX_DIRECTORY_BYTES: u64 = 1 << 30;
+/// Bytes of a link's target, `PATH_MAX` without the final NUL: `symlink(2)` takes no more.
+pub const MAX_TARGET_BYTES: u64 = 4095;
+
+/// Whether a comment could be taken for a record: `PK` and the second half of a signature.
+fn contains_signature(comment: &[u8]) -> bool {
+    comment.windows(4).any(|window| {
+        matches!(
+            window,
+            [b'P', b'K', 1, 2]
+                | [b'P', b'K', 3, 4]
+                | [b'P', b'K', 5, 5 | 6]
+                | [b'P', b'K', 6, 6 | 7]
+        )
+    })
+}
+
+/// How an entry's data is kept (APPNOTE 4.4.5).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Method {
+    /// As it is.
+    Stored,
+    /// Deflated (RFC 1951).
+    Deflated,
+}
+
+/// One entry of an archive, judged from the central directory alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    name_start: u32,
+    name_bytes: u16,
+    flags: u16,
+    /// The attributes' high half as they stand there, type bits included; `None` where the writing host's mean nothing.
+    pub unix_mode: Option<u16>,
+    /// What it is.
+    pub kind: Kind,
+    /// How its data is kept.
+    pub method: Method,
+    /// CRC-32 of the data, as stated.
+    pub crc32: u32,
+    /// When it was modified.
+    pub modified: Timestamp,
+    /// Bytes of its data as kept in the archive.
+    pub compressed_bytes: u64,
+    /// Bytes of its data.
+    pub uncompressed_bytes: u64,
+    /// Where its local header begins, counted from the start of the file.
+    pub header_offset: u64,
+    /// Where the next entry's local header, or the central directory, begins.
+    pub boundary: u64,
+}
+
+impl Entry {
+    /// Where in [`Archive::directory`] the name stands, and its length.
+    pub(crate) fn name_place(&self) -> (usize, usize) {
+        (self.name_start as usize, self.name_bytes.into())
+    }
+
+    /// The object that the entry makes.
+    pub const fn object(&self) -> Object {
+        Object::new(
+            self.kind,
+            self.unix_mode,
+            self.modified,
+            self.uncompressed_bytes,
+            Some(self.crc32),
+        )
+    }
+}
+
+/// The judged index of one archive.
+#[derive(Clone)]
+pub struct Archive {
+    directory: Vec<u8>,
+    entries: Vec<Entry>,
+    /// What was waived, in the order of the entries.
+    pub admitted: Vec<Refusal>,
+    strictness: Strictness,
+}
+
+impl std::fmt::Debug for Archive {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Archive({} entries)", self.entries.len())
+    }
+}
+
+impl Archive {
+    /// Judges the whole archive from its central directory, which lies where `location` says.
+    ///
+    /// # Errors
+    ///
+    /// The rule that is broken by the entry that stands first in the directory.
+    pub fn judge(
+        directory: Vec<u8>,
+        location: DirectoryLocation,
+        strictness: Strictness,
+    ) -> Result<Self, Refusal> {
+        let mut admitted = location.admitted;
+        // Never more than the directory can hold, whatever it says.
+        let mut entries: Vec<Entry> = Vec::with_capacity(
+            usize::try_from(location.entries)
+                .unwrap_or(usize::MAX)
+                .min(directory.len() / DIRECTORY_HEADER_BYTES),
+        );
+        let mut fields = Fields(&directory);
+        while !fields.0.is_empty() && !fields.0.starts_with(&DIGITAL_SIGNATURE.to_le_bytes()) {
+            let index = u32::try_from(entries.len()).map_err(|_| {
+                Refusal::archive(Rule::DirectoryDamaged(
+                    "it has more entries than any archive",
+                ))
+            })?;
+            let Some(header) = DirectoryHeader::parse(&mut fields) else {
+                return Err(Refusal::archive(Rule::DirectoryDamaged(
+                    "an entry is not one, or is cut off",
+                )));
+            };
+            let name_start = directory.len()
+                - fields.0.len()
+                - header.comment.len()
+                - header.extra.len()
+                - header.name.len();
+            let mut rules = Vec::new();
+            let entry = judge_header(
+                &header,
+                location.prepended_bytes,
+                location.offset,
+                &mut rules,
+            );
+            for rule in rules {
+                Refusal::entry(rule, index, header.name).admit(strictness, &mut admitted)?;
+            }
+            let entry = entry.map_err(|rule| Refusal::entry(rule, index, header.name))?;
+            // The directory is shorter than MAX_DIRECTORY_BYTES, so its offsets fit.
+            entries.push(Entry {
+                name_start: u32::try_from(name_start).unwrap_or(u32::MAX),
+                ..entry
+            });
+        }
+        if !fields.0.is_empty() && !is_digital_signature(fields) {
+            return Err(Refusal::archive(Rule::DirectoryDamaged(
+                "bytes follow its last entry",
+            )));
+        }
+        let found = entries.len() as u64;
+        if found != location.entries {
+            return Err(Refusal::archive(Rule::EntryCount {
+                stated: location.entries,
+                found,
+            }));
+        }
+        let mut archive = Self {
+            directory,
+            entries,
+            admitted,
+            strictness,
+        };
+        archive.judge_spans(location.prepended_bytes, location.offset)?;
+        Ok(archive)
+    }
+
+    /// Makes sure that no two entries share a byte, and notes where each one's bytes end at the latest. An entry occupies at
+    /// least its local header, its name and its data: what else lies before the next one is judged when it is read.
+    fn judge_spans(&mut self, first: u64, directory_offset: u64) -> Result<(), Refusal> {
+        let mut order: Vec<(u64, u32)> = self
+            .entries
+            .iter()
+            .zip(0..)
+            .map(|(entry, index)| (entry.header_offset, index))
+            .collect();
+        if !order.is_sorted() {
+            order.sort_unstable();
+        }
+        if let Some(&(offset, _)) = order.first()
+            && offset > first
+        {
+            Refusal::archive(Rule::PrependedBytes(offset - first))
+                .admit(self.strictness, &mut self.admitted)?;
+        }
+        // Of several bad entries the one that stands first in the directory is named.
+        let mut worst: Option<(u32, u32)> = None;
+        for (position, &(_, index)) in order.iter().enumerate() {
+            let next = order.get(position + 1);
+            let boundary = next.map_or(directory_offset, |&(offset, _)| offset);
+            let Some(entry) = self.entries.get_mut(index as usize) else {
+                continue;
+            };
+            entry.boundary = boundary;
+            let least = (LOCAL_HEADER_BYTES as u64 + u64::from(entry.name_bytes))
+                .checked_add(entry.compressed_bytes)
+                .and_then(|bytes| bytes.checked_add(entry.header_offset));
+            if least.is_none_or(|least| least > boundary)
+                && worst.is_none_or(|(worst, _)| index < worst)
+            {
+                worst = Some((index, next.map_or(u32::MAX, |&(_, index)| index)));
+            }
+        }
+        let Some((index, other)) = worst else {
+            return Ok(());
+        };
+        let rule = match self.entries.get(other as usize) {
+            Some(other) => Rule::Overlap(Escaped(self.name(other)).to_string()),
+            None => Rule::BeyondEntries,
+        };
+        Err(self.refusal(rule, index))
+    }
+
+    /// All entries in the order of the central directory.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The name of one of [`Archive::entries`] as the archive gives it.
+    pub fn name(&self, entry: &Entry) -> &[u8] {
+        let (start, bytes) = entry.name_place();
+        self.directory.get(start..start + bytes).unwrap_or_default()
+    }
+
+    /// The central directory, which says all there is to know but the bytes of the data: their CRC-32 stands for them.
+    pub fn directory(&self) -> &[u8] {
+        &self.directory
+    }
+
+    /// How much ambiguity the archive was judged with.
+    pub const fn strictness(&self) -> Strictness {
+        self.strictness
+    }
+
+    /// A refusal that names one of the entries.
+    pub(crate) fn refusal(&self, rule: Rule, index: u32) -> Refusal {
+        match self.entries.get(index as usize) {
+            Some(entry) => Refusal::entry(rule, index, self.name(entry)),
+            None => Refusal::archive(rule),
+        }
+    }
+}
+
+/// Whether the rest of the directory is one digital signature and nothing else (APPNOTE 4.3.13).
+fn is_digital_signature(mut fields: Fields<'_>) -> bool {
+    fields.u32() == Some(DIGITAL_SIGNATURE)
+        && fields
+            .u16()
+            .is_some_and(|length| fields.0.len() == usize::from(length))
+}

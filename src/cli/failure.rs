@@ -1,0 +1,192 @@
+//! Why a command could not be done, in the words the user reads, with the exit status and the hint.
+//! Every hint of the program is written in this folder; the library gives reasons, not advice.
+
+use std::io;
+use std::process::ExitCode;
+
+use slashopt::archive::Rule;
+use slashopt::host::HostError;
+use slashopt::host::destination::Unsuitable;
+use slashopt::path::Escaped;
+use slashopt::plan::{LimitExceeded, PolicyViolation};
+
+/// The exit statuses of the program but 0. They are a contract: the README lists them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Exit {
+    /// 1: the command worked and found something that the user asked to be told by status.
+    Findings,
+    /// 2: wrong usage: flags, an unknown runtime.
+    Usage,
+    /// 3: a layer is refused: not a zip, unsafe, over a limit.
+    Refused,
+    /// 4: this machine lacks something, or input or output failed.
+    Machine,
+}
+
+impl Exit {
+    /// The status that the process ends with.
+    pub(crate) const fn status(self) -> u8 {
+        match self {
+            Self::Findings => 1,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::Machine => 4,
+        }
+    }
+
+    /// The word for it in JSON.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Findings => "findings",
+            Self::Usage => "usage",
+            Self::Refused => "layer_refused",
+            Self::Machine => "machine",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.status())
+    }
+}
+
+/// A failure as the user sees it: `error: <message>`, then `hint: <hint>`.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    /// `<what failed>: <where>: <why>`, lower case, no full stop.
+    pub(crate) message: String,
+    /// The layer at fault, counted from 1.
+    pub(crate) layer: Option<usize>,
+    /// The entry at fault, as printed.
+    pub(crate) entry: Option<String>,
+    pub(crate) hint: Option<String>,
+    /// The signal that asked us to end: we die of it, as we would have without catching it.
+    pub(crate) signal: Option<i32>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+            layer: None,
+            entry: None,
+            hint: None,
+            signal: None,
+        }
+    }
+
+    /// What the machine, or a layer, did not allow; `what` could not be done.
+    pub(crate) fn host(what: &str, error: HostError) -> Self {
+        let exit = match &error {
+            HostError::Refused { .. } | HostError::Limit(_) => Exit::Refused,
+            HostError::Destination { .. } | HostError::Interrupted(_) | HostError::Io { .. } => {
+                Exit::Machine
+            }
+        };
+        let failure = Self {
+            hint: hint_for(&error),
+            ..Self::new(exit, format!("{what}: {error}"))
+        };
+        match error {
+            HostError::Refused { layer, refusal } => Self {
+                layer: Some(layer.number),
+                entry: refusal.entry.map(|entry| Escaped(&entry.name).to_string()),
+                ..failure
+            },
+            HostError::Io {
+                layer: Some(layer), ..
+            } => Self {
+                layer: Some(layer.number),
+                ..failure
+            },
+            HostError::Interrupted(signal) => Self {
+                signal: Some(signal),
+                ..failure
+            },
+            _ => failure,
+        }
+    }
+
+    /// What the user's own policy forbids.
+    pub(crate) fn policy(what: &str, violation: &PolicyViolation) -> Self {
+        let hint = match violation {
+            PolicyViolation::Collisions { .. } => {
+                "`slashopt which PATH LAYER...` shows both sides; --on-collision warn builds all the same"
+            }
+            PolicyViolation::TypeConflicts { .. } => {
+                "`slashopt which PATH LAYER...` shows both sides; --on-type-conflict replace lets the later layer win"
+            }
+        };
+        Self::new(Exit::Findings, format!("{what}: {violation}")).hint(hint)
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// What to do about it.
+fn hint_for(error: &HostError) -> Option<String> {
+    let hint = match error {
+        HostError::Refused { refusal, .. } if refusal.rule.is_harmless() => {
+            "--lenient accepts this and reports it; better, pack the layer again"
+        }
+        HostError::Refused { refusal, .. } => match refusal.rule {
+            Rule::NotAZip | Rule::EmptyFile => {
+                "a layer is a zip archive or a directory: look at what was downloaded"
+            }
+            Rule::Crc { .. } | Rule::Inflate | Rule::DirectoryDamaged(_) | Rule::DirectoryRange => {
+                "the archive is damaged: fetch or pack it again"
+            }
+            Rule::Method(_) => "pack the layer with deflate: `zip -r layer.zip .`",
+            Rule::Encrypted => "pack the layer without a password",
+            _ => "the archive is unsafe, or readers would differ about it: pack the layer again",
+        },
+        HostError::Limit(LimitExceeded::Bytes { .. }) => "--max-bytes raises the limit",
+        HostError::Limit(LimitExceeded::Entries { .. }) => "--max-entries raises the limit",
+        HostError::Destination { reason, .. } => match reason {
+            Unsuitable::Ancestor => "name a directory of its own, such as ./opt",
+            Unsuitable::Busy | Unsuitable::Raced => {
+                "wait for the other run, or build somewhere else"
+            }
+            Unsuitable::NoParent => "create its parent directory first",
+            Unsuitable::NotADirectory => "remove it, or name another directory",
+            Unsuitable::NotOurs => {
+                "name another directory, empty this one, or replace it whatever it holds with --replace=any"
+            }
+            Unsuitable::OtherRoot => "--replace exchanges it for the new one",
+            Unsuitable::LowerLayer => {
+                "remove it when the image is built, or extract into a directory that is made at run time"
+            }
+            Unsuitable::Symlink => "name the directory that it leads to",
+        },
+        HostError::Interrupted(_) => return None,
+        HostError::Io { source, layer, .. } => match source.kind() {
+            io::ErrorKind::NotFound if layer.is_some() => {
+                "check the path; layers are zip files or directories"
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                if layer.is_some() =>
+            {
+                "make it readable for this user"
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                "choose a place where this user may write, or run as one who may"
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "make room, or extract somewhere else; `--dry-run` says how much it takes"
+            }
+            _ => return None,
+        },
+    };
+    Some(hint.to_owned())
+}

@@ -1,0 +1,149 @@
+//! What can be typed, and who carries it out. Everything in this folder belongs to the program, not to the library:
+//! all words, all of clap, and every line that is printed.
+
+#[cfg(feature = "documentation")]
+mod documentation;
+mod env;
+mod env_explanation;
+mod env_formats;
+mod extract;
+mod failure;
+mod json;
+mod list;
+mod report;
+mod stack;
+mod which;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use failure::Failure;
+use report::Report;
+
+/// Put AWS Lambda layers into /opt on any Linux machine
+#[derive(Debug, Parser)]
+#[command(
+    name = "slashopt",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(after_help = "\
+Examples:
+  slashopt extract base.zip deps.zip --into /opt
+  eval \"$(slashopt env base.zip deps.zip --runtime python3.13)\"
+  slashopt which /opt/python/urllib3 base.zip deps.zip
+
+Every flag that several commands share has a variable: SLASHOPT_THREADS for --threads, and so on; a flag beats it.
+
+Exit status: 0 done, 1 findings, 2 wrong usage, 3 a layer is refused, 4 this machine lacks something or input or output failed")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: GlobalArgs,
+}
+
+/// Flags that every command knows.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct GlobalArgs {
+    /// Print results as text, as one JSON object, or in a format of the command's own
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "SLASHOPT_FORMAT",
+        hide_env = true
+    )]
+    pub(crate) format: Option<String>,
+    /// Colour messages
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN", env = "SLASHOPT_COLOR", hide_env = true)]
+    color: Color,
+    /// Say what is done, step by step (can be repeated)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Hide warnings and progress
+    #[arg(short, long, global = true, env = "SLASHOPT_QUIET", hide_env = true)]
+    quiet: bool,
+}
+
+impl GlobalArgs {
+    /// Whether results are wanted as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format.as_deref() == Some("json")
+    }
+
+    /// Judges `--format` for a command that has no format of its own.
+    pub(crate) fn only_text_or_json(&self) -> Result<(), Failure> {
+        match self.format.as_deref() {
+            None | Some("text" | "json") => Ok(()),
+            Some(format) => Err(Failure::usage(format!(
+                "cannot print the result: --format: `{format}` is unknown"
+            ))
+            .hint("this command prints `text` or `json`")),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Extract(extract::ExtractArgs),
+    Env(env::EnvArgs),
+    List(list::ListArgs),
+    Which(which::WhichArgs),
+    #[cfg(feature = "documentation")]
+    Completions(documentation::CompletionsArgs),
+    #[cfg(feature = "documentation")]
+    Man(documentation::ManArgs),
+}
+
+/// Parses the command line, runs the command, reports a failure; the process's exit status.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    trace(cli.global.verbose);
+    let report = Report::new(&cli.global);
+    let outcome = match cli.command {
+        Command::Extract(arguments) => extract::run(&arguments, &cli.global, &report),
+        Command::Env(arguments) => env::run(&arguments, &cli.global, &report),
+        Command::List(arguments) => list::run(&arguments, &cli.global, &report),
+        Command::Which(arguments) => which::run(&arguments, &cli.global, &report),
+        #[cfg(feature = "documentation")]
+        Command::Completions(arguments) => documentation::completions(&arguments, &report),
+        #[cfg(feature = "documentation")]
+        Command::Man(arguments) => documentation::man(&arguments, &report),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => report.failure(&failure),
+    }
+}
+
+/// What a command gives: its exit status, or why it could not be done.
+pub(crate) type Outcome = Result<ExitCode, Failure>;
+
+/// Sends what the library traces to standard error: what could not be cleaned up always, the rest with `-v`.
+fn trace(verbose: u8) {
+    let level = match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::INFO,
+        2 => tracing::Level::DEBUG,
+        _ => tracing::Level::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .with_ansi(false)
+        .init();
+}

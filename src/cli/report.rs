@@ -1,0 +1,109 @@
+//! The only writer to standard output and standard error.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::failure::{Exit, Failure};
+use super::json::SCHEMA_VERSION;
+use super::{Color, GlobalArgs};
+
+/// Where results, warnings and failures go.
+#[derive(Debug)]
+pub(crate) struct Report {
+    is_quiet: bool,
+    is_json: bool,
+    is_coloured: bool,
+}
+
+impl Report {
+    pub(crate) fn new(global: &GlobalArgs) -> Self {
+        let is_coloured = match global.color {
+            Color::Always => true,
+            Color::Never => false,
+            // https://no-color.org: set and not empty.
+            Color::Auto => {
+                std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+                    && std::io::stderr().is_terminal()
+            }
+        };
+        Self {
+            is_quiet: global.quiet,
+            is_json: global.is_json(),
+            is_coloured,
+        }
+    }
+
+    /// Whether progress is shown: on a terminal, to somebody who wants to read.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.is_quiet && !self.is_json && std::io::stderr().is_terminal()
+    }
+
+    /// Writes a result to standard output. A reader that has seen enough ends the program quietly.
+    #[expect(clippy::unused_self, reason = "one writer for everything")]
+    pub(crate) fn result(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+            Err(error) => Err(Failure::new(
+                Exit::Machine,
+                format!("cannot write the result: standard output: {error}"),
+            )),
+        }
+    }
+
+    /// Writes a result that is one JSON object.
+    pub(crate) fn json(&self, value: &Value) -> Result<(), Failure> {
+        self.result(format!("{value:#}\n").as_bytes())
+    }
+
+    /// Writes `warning: <text>` to standard error unless `--quiet`.
+    pub(crate) fn warning(&self, text: &str) {
+        if !self.is_quiet {
+            self.line("33", "warning", text);
+        }
+    }
+
+    /// Writes a line to standard error that belongs to the answer, unless `--quiet`.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.is_quiet {
+            self.line("36", "note", text);
+        }
+    }
+
+    /// Writes a failure, and gives the exit status that goes with it.
+    pub(crate) fn failure(&self, failure: &Failure) -> ExitCode {
+        self.line("31", "error", &failure.message);
+        if let Some(hint) = &failure.hint {
+            self.line("36", "hint", hint);
+        }
+        if self.is_json {
+            let error = json!({
+                "code": failure.exit.code(),
+                "message": failure.message,
+                "layer": failure.layer,
+                "entry": failure.entry,
+                "hint": failure.hint,
+            });
+            // The failure that is being reported is what the exit status says.
+            drop(self.json(&json!({ "schema_version": SCHEMA_VERSION, "error": error })));
+        }
+        if let Some(signal) = failure.signal {
+            slashopt::host::interrupt::die_of(signal);
+        }
+        failure.exit.into()
+    }
+
+    fn line(&self, colour: &str, label: &str, text: &str) {
+        let mut err = std::io::stderr().lock();
+        let written = if self.is_coloured {
+            writeln!(err, "\x1b[1;{colour}m{label}:\x1b[0m {text}")
+        } else {
+            writeln!(err, "{label}: {text}")
+        };
+        // Standard error may be closed; there is nowhere left to say so.
+        drop(written);
+    }
+}

@@ -1,0 +1,404 @@
+//! Layers as they are typed, and how they are read, merged and judged: what every command shares that takes LAYERs.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use rayon::ThreadPool;
+
+use slashopt::archive::Strictness;
+use slashopt::collisions::{Collisions, SameBytes, pairs_to_compare};
+use slashopt::entry::Kind;
+use slashopt::host::HostError;
+use slashopt::host::budget::Budget;
+use slashopt::host::content::Reader;
+use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack};
+use slashopt::merge::{MergedTree, Origin};
+use slashopt::plan::{self, Limits};
+use slashopt::quota;
+
+use super::failure::{Exit, Failure};
+use super::report::Report;
+
+/// Not a doc comment, where the variable would need backticks, which help does not have.
+const LAYER_HELP: &str = "Layers in merge order, the first is lowest: zip files, directories, or - for a zip on \
+    standard input [default: what SLASHOPT_LAYERS names, one a line or separated by commas]";
+
+/// Layers in merge order, lowest first.
+#[derive(Debug, Args)]
+pub(crate) struct LayerArgs {
+    #[arg(value_name = "LAYER", help = LAYER_HELP)]
+    pub(crate) layers: Vec<OsString>,
+}
+
+/// How layers are read and merged.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Layers")]
+pub(crate) struct StackArgs {
+    /// What collisions are worth: nothing, a warning, or exit status 1 before anything is built
+    #[arg(long, value_enum, default_value_t = OnCollision::Warn, value_name = "WHAT", env = "SLASHOPT_ON_COLLISION", hide_env = true)]
+    on_collision: OnCollision,
+    /// What happens where layers disagree on the kind of a path: the later one replaces the earlier one, nothing is built, or
+    /// directories merge through links to directories as `unzip -o` does
+    #[arg(long, value_enum, default_value_t = OnTypeConflict::Replace, value_name = "WHAT", env = "SLASHOPT_ON_TYPE_CONFLICT", hide_env = true)]
+    on_type_conflict: OnTypeConflict,
+    /// What exceeding AWS's quotas is worth
+    #[arg(long, value_enum, default_value_t = Quota::Warn, value_name = "WHAT", env = "SLASHOPT_QUOTA", hide_env = true)]
+    quota: Quota,
+    /// Accept archives that are ambiguous but harmless; each case is reported
+    #[arg(long, env = "SLASHOPT_LENIENT", hide_env = true)]
+    lenient: bool,
+    /// Refuse layers that unzip to more than this together: bytes, or with K, M, G (powers of 1024)
+    #[arg(long, value_parser = parse_bytes, default_value = "10G", value_name = "BYTES", env = "SLASHOPT_MAX_BYTES", hide_env = true)]
+    max_bytes: u64,
+    /// Refuse layers that have more entries than this together
+    #[arg(
+        long,
+        default_value_t = 1_000_000,
+        value_name = "N",
+        env = "SLASHOPT_MAX_ENTRIES",
+        hide_env = true
+    )]
+    max_entries: u64,
+    /// Use this many threads instead of one for each processor that may be used
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024), value_name = "N", env = "SLASHOPT_THREADS", hide_env = true)]
+    threads: Option<u16>,
+    /// Keep records and cached trees here instead of in the user's cache folder
+    #[arg(long, value_name = "DIR", env = "SLASHOPT_CACHE_DIR", hide_env = true)]
+    pub(crate) cache_dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum OnCollision {
+    Allow,
+    Warn,
+    Error,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum OnTypeConflict {
+    Replace,
+    Error,
+    Follow,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Quota {
+    Warn,
+    Error,
+    Off,
+}
+
+impl StackArgs {
+    pub(crate) const fn on_collision(&self) -> plan::OnCollision {
+        match self.on_collision {
+            OnCollision::Allow => plan::OnCollision::Allow,
+            OnCollision::Warn => plan::OnCollision::Warn,
+            OnCollision::Error => plan::OnCollision::Error,
+        }
+    }
+
+    pub(crate) const fn on_type_conflict(&self) -> plan::OnTypeConflict {
+        match self.on_type_conflict {
+            OnTypeConflict::Replace => plan::OnTypeConflict::Replace,
+            OnTypeConflict::Error => plan::OnTypeConflict::Error,
+            OnTypeConflict::Follow => plan::OnTypeConflict::Follow,
+        }
+    }
+
+    pub(crate) const fn strictness(&self) -> Strictness {
+        if self.lenient {
+            Strictness::Lenient
+        } else {
+            Strictness::Strict
+        }
+    }
+
+    /// The threads to work with.
+    pub(crate) fn pool(&self) -> Result<ThreadPool, Failure> {
+        let threads = match self.threads {
+            Some(threads) => threads.into(),
+            None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        };
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(|error| {
+                Failure::new(
+                    Exit::Machine,
+                    format!("cannot start {threads} threads: {error}"),
+                )
+                .hint("ask for fewer with --threads")
+            })
+    }
+
+    /// Reads the layers, and judges them by AWS's quotas.
+    pub(crate) fn load(
+        &self,
+        layers: &LayerArgs,
+        what: &str,
+        pool: &ThreadPool,
+        budget: &Budget,
+        report: &Report,
+    ) -> Result<LoadedStack, Failure> {
+        let inputs = layers.inputs(what)?;
+        let options = LoadOptions {
+            strictness: self.strictness(),
+            limits: Limits {
+                max_bytes: self.max_bytes,
+                max_entries: self.max_entries,
+            },
+        };
+        let loaded = pool
+            .install(|| LoadedStack::load(&inputs, options, budget))
+            .map_err(|error| Failure::host(what, error))?;
+        for (id, layer) in loaded.stack.in_merge_order() {
+            for refusal in layer.admitted() {
+                report.warning(&format!("{}: {}", loaded.place(id), waived(refusal)));
+            }
+        }
+        self.judge_quotas(&loaded, what, report)?;
+        Ok(loaded)
+    }
+
+    fn judge_quotas(
+        &self,
+        loaded: &LoadedStack,
+        what: &str,
+        report: &Report,
+    ) -> Result<(), Failure> {
+        if self.quota == Quota::Off {
+            return Ok(());
+        }
+        let exceeded = quota::judge(&loaded.stack, loaded.identities(), None);
+        if self.quota == Quota::Error
+            && let Some(first) = exceeded.first()
+        {
+            let mut failure = Failure::new(
+                Exit::Refused,
+                format!("{what}: AWS Lambda would refuse these layers: {first}"),
+            )
+            .hint("--quota warn goes on all the same");
+            if let quota::QuotaExceeded::Archive { layer } = first {
+                failure.layer = Some(*layer);
+            }
+            return Err(failure);
+        }
+        for quota in exceeded {
+            report.warning(&format!("AWS Lambda would refuse these layers: {quota}"));
+        }
+        Ok(())
+    }
+}
+
+/// What was waived, for a warning.
+pub(crate) fn waived(refusal: &slashopt::archive::Refusal) -> String {
+    match &refusal.entry {
+        Some(entry) => format!(
+            "entry `{}`: {} (accepted by --lenient)",
+            slashopt::path::Escaped(&entry.name),
+            refusal.rule
+        ),
+        None => format!("{} (accepted by --lenient)", refusal.rule),
+    }
+}
+
+impl LayerArgs {
+    /// The layers that were named, by argument or by `SLASHOPT_LAYERS`; none is no error.
+    pub(crate) fn named(&self) -> Vec<OsString> {
+        if !self.layers.is_empty() {
+            return self.layers.clone();
+        }
+        let variable = std::env::var_os("SLASHOPT_LAYERS").unwrap_or_default();
+        let parts = variable
+            .as_bytes()
+            .split(|&byte| byte == b'\n' || byte == b',');
+        parts
+            .map(<[u8]>::trim_ascii)
+            .filter(|part| !part.is_empty())
+            .map(|part| OsString::from_vec(part.to_vec()))
+            .collect()
+    }
+
+    /// What they are read from, at least one.
+    fn inputs(&self, what: &str) -> Result<Vec<LayerInput>, Failure> {
+        let named = self.named();
+        if named.is_empty() {
+            return Err(Failure::usage(format!("{what}: no layer is named"))
+                .hint("name zip files or directories in merge order, or set SLASHOPT_LAYERS"));
+        }
+        if named
+            .iter()
+            .filter(|layer| *layer == OsStr::new("-"))
+            .count()
+            > 1
+        {
+            return Err(
+                Failure::usage(format!("{what}: standard input can be read once"))
+                    .hint("give `-` for one layer only"),
+            );
+        }
+        Ok(named
+            .into_iter()
+            .map(|layer| {
+                if layer == OsStr::new("-") {
+                    LayerInput::Stdin
+                } else {
+                    LayerInput::Path(layer.into())
+                }
+            })
+            .collect())
+    }
+}
+
+/// Finds and classifies the collisions; what only the bytes can decide is read.
+pub(crate) fn classify(
+    loaded: &LoadedStack,
+    tree: &MergedTree<'_>,
+    means: SameBytes,
+    pool: &ThreadPool,
+    budget: &Budget,
+    what: &str,
+) -> Result<Collisions, Failure> {
+    use rayon::prelude::*;
+    let pairs = pairs_to_compare(tree, means);
+    let compare = |&(winner, loser): &(Origin, Origin)| {
+        let digest = |origin| {
+            use sha2::Digest as _;
+            let mut hash = sha2::Sha256::new();
+            Reader::new(budget).read(loaded, origin, |bytes| {
+                hash.update(bytes);
+                Ok(())
+            })?;
+            Ok::<_, HostError>(hash.finalize())
+        };
+        Ok(((winner, loser), digest(winner)? == digest(loser)?))
+    };
+    let compared: Vec<Result<_, HostError>> =
+        pool.install(|| pairs.par_iter().map(compare).collect());
+    let compared: HashMap<_, _> = compared
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .map_err(|error| Failure::host(what, error))?;
+    Ok(Collisions::of(tree, &compared))
+}
+
+/// What a user should know of a merged tree before it is used.
+pub(crate) fn tree_warnings(
+    tree: &MergedTree<'_>,
+    collisions: &Collisions,
+    on_collision: plan::OnCollision,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let counts = collisions.counts;
+    if on_collision == plan::OnCollision::Warn && counts.that_matter() > 0 {
+        let conflicts: Vec<_> = collisions
+            .all
+            .iter()
+            .filter(|collision| collision.class == slashopt::collisions::Class::Type)
+            .take(plan::EXAMPLES)
+            .map(|collision| collision.path.clone())
+            .collect();
+        let named = if conflicts.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "; of another kind: {}",
+                plan::listed(&conflicts, counts.r#type)
+            )
+        };
+        warnings.push(format!(
+            "{} overridden with other content, {} with another mode, {} of another kind{named}",
+            paths(counts.content),
+            counts.mode,
+            counts.r#type
+        ));
+    }
+    let (mut unreadable, mut outside) = (Vec::new(), Vec::new());
+    let (mut unreadable_count, mut outside_count) = (0, 0);
+    tree.walk(|path, node| {
+        let object = tree.object(node);
+        let (examples, count) = match object.kind {
+            // The function runs as an ordinary user; all files of a layer belong to root.
+            Kind::File if object.mode.bits() & 0o004 == 0 => {
+                (&mut unreadable, &mut unreadable_count)
+            }
+            Kind::Symlink if tree.leaves_root(node) => (&mut outside, &mut outside_count),
+            _ => return,
+        };
+        *count += 1;
+        if examples.len() < plan::EXAMPLES {
+            examples.push(path.clone());
+        }
+    });
+    if unreadable_count > 0 {
+        let (files, are) = if unreadable_count == 1 {
+            ("file", "is")
+        } else {
+            ("files", "are")
+        };
+        warnings.push(format!(
+            "{unreadable_count} {files} {are} unreadable to Lambda's user: {}",
+            plan::listed(&unreadable, unreadable_count)
+        ));
+    }
+    if outside_count > 0 {
+        let (links, lead) = if outside_count == 1 {
+            ("link", "leads")
+        } else {
+            ("links", "lead")
+        };
+        warnings.push(format!(
+            "{outside_count} {links} {lead} out of /opt: {}",
+            plan::listed(&outside, outside_count)
+        ));
+    }
+    warnings
+}
+
+fn paths(count: usize) -> String {
+    format!("{count} path{}", if count == 1 { "" } else { "s" })
+}
+
+/// A number of bytes as people type it: `1048576`, `512K`, `10G`, `1GiB`.
+fn parse_bytes(typed: &str) -> Result<u64, String> {
+    let digits = typed.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let factor: u64 = match typed.get(digits.len()..).unwrap_or_default() {
+        "" | "B" => 1,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
+        "T" | "TiB" => 1 << 40,
+        unit => return Err(format!("`{unit}` is no unit: use K, M, G or T")),
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "it is not a whole number of bytes".to_owned())?;
+    number
+        .checked_mul(factor)
+        .ok_or_else(|| "it is too large".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_typed_with_or_without_a_unit() {
+        for (typed, expected) in [
+            ("0", Some(0)),
+            ("512K", Some(524_288)),
+            ("10G", Some(10 << 30)),
+            ("1GiB", Some(1 << 30)),
+            ("", None),
+            ("G", None),
+            ("1.5G", None),
+            ("1X", None),
+            ("99999999T", None),
+        ] {
+            assert_eq!(parse_bytes(typed).ok(), expected, "{typed}");
+        }
+    }
+}

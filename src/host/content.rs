@@ -1,0 +1,510 @@
+//! Reads the bytes of one object and verifies them on the way: local header, size, CRC-32, and what follows the data.
+//!
+//! Every byte is judged from the copy that is used: nothing is read twice, so nothing can change between check and use.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::FileExt as _;
+
+use super::budget::{Budget, Grant};
+use super::inflate::{Inflater, StreamInflater, crc32};
+use super::root::Root;
+use super::source::{LoadedStack, Source};
+use super::{HostError, LayerPlace};
+use crate::archive::{Archive, Entry, Method, Refusal, Rule};
+use crate::layer::LayerForm;
+use crate::merge::Origin;
+use crate::path::Escaped;
+
+/// Bytes of buffers that a reader keeps, half of them for input: what is smaller, nearly everything, needs no allocation.
+const KEPT_BYTES: usize = 2 << 20;
+/// With less than this nothing can be read.
+const LEAST_BYTES: usize = 128 << 10;
+/// How far reading ahead goes: the entries of a directory mostly lie beside one another.
+const READ_AHEAD_BYTES: u64 = 256 << 10;
+/// What of it may be wasted on entries that are not wanted.
+const READ_AHEAD_GAP_BYTES: u64 = 4 << 10;
+/// What follows an entry and is looked at: a data descriptor, padding. More than this counts as bytes of no entry.
+const REST_BYTES: u64 = 64 << 10;
+
+/// Reads objects one after the other; each thread has its own.
+#[derive(Debug)]
+pub struct Reader<'b> {
+    budget: &'b Budget,
+    _kept: Option<Grant<'b>>,
+    kept_bytes: usize,
+    inflater: Option<Inflater>,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    /// Which bytes of which file `input` holds.
+    window: Option<Window>,
+    /// What `--lenient` waived since the last time it was taken away.
+    pub admitted: Vec<Refusal>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    file: i32,
+    start: u64,
+    stop: u64,
+}
+
+impl Window {
+    fn holds(&self, file: &File, start: u64, stop: u64) -> bool {
+        self.file == file.as_raw_fd() && self.start <= start && stop <= self.stop
+    }
+}
+
+impl<'b> Reader<'b> {
+    /// A reader that takes what it keeps from `budget`: less than it would like if little is left.
+    pub fn new(budget: &'b Budget) -> Self {
+        let mut kept_bytes = KEPT_BYTES;
+        // A quarter of what is left at the most, so that many readers share a small budget.
+        while kept_bytes > LEAST_BYTES && kept_bytes > budget.left() / 4 {
+            kept_bytes /= 2;
+        }
+        Self {
+            budget,
+            _kept: budget.take(kept_bytes),
+            kept_bytes,
+            inflater: None,
+            input: Vec::new(),
+            output: Vec::new(),
+            window: None,
+            admitted: Vec::new(),
+        }
+    }
+
+    /// Hands the verified bytes of the file that a layer brought to `sink`, in one piece or in several. When it fails, `sink`
+    /// may have been given bytes that are not to be trusted.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the entry, what failed to be read, or what `sink` answers.
+    pub fn read(
+        &mut self,
+        loaded: &LoadedStack,
+        origin: Origin,
+        sink: impl FnMut(&[u8]) -> Result<(), HostError>,
+    ) -> Result<(), HostError> {
+        let (Some(layer), Some(source)) =
+            (loaded.stack.get(origin.layer), loaded.source(origin.layer))
+        else {
+            return Ok(());
+        };
+        let Some(entry) = layer.entry_of(origin.node) else {
+            return Ok(());
+        };
+        match (&layer.form, source) {
+            (LayerForm::Archive(archive), Source::Archive(file)) => {
+                self.read_entry(file, archive, entry, &loaded.place(origin.layer), sink)
+            }
+            (_, directory) => self.read_listed(loaded, origin, directory, sink),
+        }
+    }
+
+    /// Whether an entry was read ahead already.
+    pub fn holds(&self, file: &File, entry: &Entry) -> bool {
+        self.window
+            .is_some_and(|window| window.holds(file, entry.header_offset, entry.boundary))
+    }
+
+    /// Reads the entries of a run, which begins with `first`, in one piece: as many as lie beside one another and are not too
+    /// much together.
+    pub fn read_ahead<'e>(
+        &mut self,
+        file: &File,
+        first: &Entry,
+        run: impl Iterator<Item = &'e Entry>,
+    ) {
+        let most = READ_AHEAD_BYTES.min(self.kept_bytes as u64 / 2);
+        let start = first.header_offset;
+        let mut stop = start;
+        for entry in run {
+            if entry.header_offset < stop
+                || entry.header_offset > stop + READ_AHEAD_GAP_BYTES
+                || entry.boundary - start > most
+            {
+                break;
+            }
+            stop = entry.boundary;
+        }
+        if stop > start {
+            // An error is found again, and reported, when the entry itself is read.
+            drop(self.fill(file, start, stop));
+        }
+    }
+
+    /// Makes `input` hold the bytes from `start` to `stop`.
+    fn fill(&mut self, file: &File, start: u64, stop: u64) -> io::Result<()> {
+        let bytes = usize::try_from(stop - start).unwrap_or(usize::MAX);
+        if self.input.len() < bytes {
+            self.input.resize(bytes, 0);
+        }
+        self.window = None;
+        file.read_exact_at(self.input.get_mut(..bytes).unwrap_or_default(), start)?;
+        self.window = Some(Window {
+            file: file.as_raw_fd(),
+            start,
+            stop,
+        });
+        Ok(())
+    }
+
+    /// Where in `input` the bytes from `start` to `stop` are, read now if they are not there yet.
+    fn span(&mut self, file: &File, start: u64, stop: u64) -> io::Result<std::ops::Range<usize>> {
+        if !self
+            .window
+            .is_some_and(|window| window.holds(file, start, stop))
+        {
+            self.fill(file, start, stop)?;
+        }
+        let skip = self.window.map_or(0, |window| start - window.start);
+        // A window is as long as `input`, which is in memory.
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        Ok(skip..skip + usize::try_from(stop - start).unwrap_or(usize::MAX))
+    }
+
+    /// Hands the verified data of entry `index` of an archive to `sink`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::read`].
+    pub fn read_entry(
+        &mut self,
+        file: &File,
+        archive: &Archive,
+        index: u32,
+        place: &LayerPlace,
+        mut sink: impl FnMut(&[u8]) -> Result<(), HostError>,
+    ) -> Result<(), HostError> {
+        let Some(&entry) = archive.entries().get(index as usize) else {
+            return Ok(());
+        };
+        let span_bytes = entry.boundary - entry.header_offset;
+        let half = self.kept_bytes as u64 / 2;
+        let reading = Reading {
+            file,
+            archive,
+            entry: &entry,
+            index,
+            place,
+        };
+        if span_bytes <= half && entry.uncompressed_bytes <= half {
+            return self.read_whole(&reading, sink);
+        }
+        // A long rest is not read into memory with the data.
+        let is_dense = span_bytes <= entry.compressed_bytes.saturating_add(2 * REST_BYTES);
+        let needed = span_bytes
+            .checked_add(entry.uncompressed_bytes)
+            .and_then(|bytes| usize::try_from(bytes).ok());
+        if entry.method == Method::Deflated
+            && is_dense
+            && let Some(grant) = needed.and_then(|bytes| self.budget.take(bytes))
+        {
+            let mut large = Self {
+                budget: self.budget,
+                _kept: None,
+                kept_bytes: 0,
+                inflater: self.inflater.take(),
+                input: Vec::new(),
+                output: Vec::new(),
+                window: None,
+                admitted: Vec::new(),
+            };
+            let result = large.read_whole(&reading, &mut sink);
+            self.inflater = large.inflater;
+            self.admitted.append(&mut large.admitted);
+            drop((large.input, large.output, grant));
+            return result;
+        }
+        self.read_stream(&reading, sink)
+    }
+
+    /// Judges the local header of an entry that has no data, and what follows it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::read`].
+    pub fn verify_empty(
+        &mut self,
+        file: &File,
+        archive: &Archive,
+        index: u32,
+        place: &LayerPlace,
+    ) -> Result<(), HostError> {
+        let Some(&entry) = archive.entries().get(index as usize) else {
+            return Ok(());
+        };
+        let reading = Reading {
+            file,
+            archive,
+            entry: &entry,
+            index,
+            place,
+        };
+        let data_start = self.header(&reading)?;
+        self.rest(
+            &reading,
+            entry.header_offset + data_start + entry.compressed_bytes,
+        )
+    }
+
+    /// An entry that fits in memory: everything up to the next one in one read.
+    fn read_whole(
+        &mut self,
+        reading: &Reading<'_>,
+        mut sink: impl FnMut(&[u8]) -> Result<(), HostError>,
+    ) -> Result<(), HostError> {
+        let Reading {
+            file,
+            archive,
+            entry,
+            index,
+            ..
+        } = *reading;
+        let span = self
+            .span(file, entry.header_offset, entry.boundary)
+            .map_err(|error| reading.failed(error))?;
+        let bytes = self.input.get(span).unwrap_or_default();
+        let local = archive
+            .judge_local(index, bytes)
+            .map_err(|refusal| reading.refused(refusal))?;
+        // That the data ends before the boundary was judged with the header.
+        let data_stop =
+            local.data_start + usize::try_from(entry.compressed_bytes).unwrap_or(usize::MAX);
+        let (data, rest) = (
+            bytes.get(local.data_start..data_stop).unwrap_or_default(),
+            bytes.get(data_stop..).unwrap_or_default(),
+        );
+        let waived = archive
+            .judge_rest(index, rest, rest.len() as u64)
+            .map_err(|refusal| reading.refused(refusal))?;
+        self.admitted
+            .extend(local.admitted.into_iter().chain(waived));
+        let content = match entry.method {
+            Method::Stored => data,
+            Method::Deflated => {
+                let bytes = usize::try_from(entry.uncompressed_bytes).unwrap_or(usize::MAX);
+                if self.output.len() < bytes {
+                    self.output.resize(bytes, 0);
+                }
+                let output = self.output.get_mut(..bytes).unwrap_or_default();
+                // Some writers deflate nothing to nothing.
+                if !data.is_empty() || bytes > 0 {
+                    let inflater = match &mut self.inflater {
+                        Some(inflater) => inflater,
+                        none => none
+                            .insert(Inflater::new().ok_or_else(|| {
+                                reading.failed(io::ErrorKind::OutOfMemory.into())
+                            })?),
+                    };
+                    inflater
+                        .inflate(data, output)
+                        .map_err(|rule| reading.broken(rule))?;
+                }
+                output
+            }
+        };
+        reading.judge_crc(crc32(0, content))?;
+        sink(content)
+    }
+
+    /// An entry that does not fit: header, data piece by piece, rest.
+    fn read_stream(
+        &mut self,
+        reading: &Reading<'_>,
+        mut sink: impl FnMut(&[u8]) -> Result<(), HostError>,
+    ) -> Result<(), HostError> {
+        let Reading { file, entry, .. } = *reading;
+        let data_start = self.header(reading)?;
+        let start = entry.header_offset + data_start;
+        let stop = start + entry.compressed_bytes;
+        let piece_bytes = self.kept_bytes.max(LEAST_BYTES) / 2;
+        let mut stream =
+            (entry.method == Method::Deflated).then(|| StreamInflater::new(piece_bytes));
+        let (mut crc, mut produced, mut at) = (0, 0_u64, start);
+        let mut deliver = |bytes: &[u8]| {
+            crc = crc32(crc, bytes);
+            produced += bytes.len() as u64;
+            sink(bytes).map_err(Failed::Host)
+        };
+        while at < stop {
+            let next = stop.min(at + piece_bytes as u64);
+            let piece = self
+                .span(file, at, next)
+                .map_err(|error| reading.failed(error))?;
+            let piece = self.input.get(piece).unwrap_or_default();
+            match &mut stream {
+                Some(stream) => stream.feed(piece, entry.uncompressed_bytes, &mut deliver),
+                None => deliver(piece),
+            }
+            .map_err(|failed| match failed {
+                Failed::Host(error) => error,
+                Failed::Rule(rule) => reading.broken(rule),
+            })?;
+            at = next;
+        }
+        if stream.is_some_and(|stream| !stream.is_done()) {
+            return Err(reading.broken(Rule::Inflate));
+        }
+        if produced != entry.uncompressed_bytes {
+            return Err(reading.broken(Rule::Size(entry.uncompressed_bytes)));
+        }
+        reading.judge_crc(crc)?;
+        self.rest(reading, stop)
+    }
+
+    /// Reads and judges the local header alone; how many bytes it has.
+    fn header(&mut self, reading: &Reading<'_>) -> Result<u64, HostError> {
+        let Reading {
+            file,
+            archive,
+            entry,
+            index,
+            ..
+        } = *reading;
+        let span = self
+            .span(
+                file,
+                entry.header_offset,
+                entry.header_offset + entry.longest_header(),
+            )
+            .map_err(|error| reading.failed(error))?;
+        let local = archive
+            .judge_local(index, self.input.get(span).unwrap_or_default())
+            .map_err(|refusal| reading.refused(refusal))?;
+        self.admitted.extend(local.admitted);
+        Ok(local.data_start as u64)
+    }
+
+    /// Reads and judges what lies between the data, which ends at `start`, and the next entry.
+    fn rest(&mut self, reading: &Reading<'_>, start: u64) -> Result<(), HostError> {
+        let Reading {
+            file,
+            archive,
+            entry,
+            index,
+            ..
+        } = *reading;
+        let stop = entry.boundary.min(start + REST_BYTES);
+        let span = self
+            .span(file, start, stop)
+            .map_err(|error| reading.failed(error))?;
+        let waived = archive
+            .judge_rest(
+                index,
+                self.input.get(span).unwrap_or_default(),
+                entry.boundary - start,
+            )
+            .map_err(|refusal| reading.refused(refusal))?;
+        self.admitted.extend(waived);
+        Ok(())
+    }
+
+    /// A file of a directory that serves as a layer.
+    fn read_listed(
+        &mut self,
+        loaded: &LoadedStack,
+        origin: Origin,
+        directory: &Source,
+        mut sink: impl FnMut(&[u8]) -> Result<(), HostError>,
+    ) -> Result<(), HostError> {
+        let Some(layer) = loaded.stack.get(origin.layer) else {
+            return Ok(());
+        };
+        let path = layer.path(origin.node);
+        let failed = |error: io::Error| {
+            let place = loaded.place(origin.layer);
+            place.failed_at("read it", &format!("`{path}`"), error)
+        };
+        let changed = || failed(io::Error::other("it changed after it was examined"));
+        let object = layer.object(origin.node);
+        let mut file = File::from(
+            Root::borrow(directory)
+                .open_file(path.as_bytes())
+                .map_err(|error| failed(error.into()))?,
+        );
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() || metadata.len() != object.size {
+            return Err(changed());
+        }
+        self.window = None;
+        let piece_bytes = self.kept_bytes / 2;
+        if self.input.len() < piece_bytes {
+            self.input.resize(piece_bytes, 0);
+        }
+        let (mut crc, mut read_bytes) = (0, 0);
+        loop {
+            let count = file
+                .read(self.input.get_mut(..piece_bytes).unwrap_or_default())
+                .map_err(failed)?;
+            if count == 0 {
+                break;
+            }
+            let piece = self.input.get(..count).unwrap_or_default();
+            crc = crc32(crc, piece);
+            read_bytes += count as u64;
+            if read_bytes > object.size {
+                return Err(changed());
+            }
+            sink(piece)?;
+        }
+        if read_bytes != object.size || object.crc32.is_some_and(|known| known != crc) {
+            return Err(changed());
+        }
+        Ok(())
+    }
+}
+
+/// Why a piece was not delivered.
+enum Failed {
+    Host(HostError),
+    Rule(Rule),
+}
+
+impl From<Rule> for Failed {
+    fn from(rule: Rule) -> Self {
+        Self::Rule(rule)
+    }
+}
+
+/// Which entry is being read, for whoever has to say so.
+struct Reading<'r> {
+    file: &'r File,
+    archive: &'r Archive,
+    entry: &'r Entry,
+    index: u32,
+    place: &'r LayerPlace,
+}
+
+impl Reading<'_> {
+    fn refused(&self, refusal: Refusal) -> HostError {
+        self.place.refused(refusal)
+    }
+
+    fn broken(&self, rule: Rule) -> HostError {
+        self.refused(self.archive.refusal(rule, self.index))
+    }
+
+    fn failed(&self, error: io::Error) -> HostError {
+        let source = if error.kind() == io::ErrorKind::UnexpectedEof {
+            io::Error::other("the file became shorter while it was read")
+        } else {
+            error
+        };
+        let name = Escaped(self.archive.name(self.entry));
+        self.place
+            .failed_at("read it", &format!("entry `{name}`"), source)
+    }
+
+    fn judge_crc(&self, found: u32) -> Result<(), HostError> {
+        let stated = self.entry.crc32;
+        if found == stated {
+            Ok(())
+        } else {
+            Err(self.broken(Rule::Crc { stated, found }))
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The place where a root is to be: what is there, and whether it may be built into.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{FileStat, Mode as ModeBits, SFlag, fstat};
+
+use super::HostError;
+use super::record::{CacheFolder, Record, State};
+use super::root::{examine, names_in, open_directory};
+use super::stage::INSIDE_PREFIX;
+
+/// What may be replaced.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Replace {
+    /// Nothing but an empty directory, or a root of ours that was never finished.
+    #[default]
+    Nothing,
+    /// A root of ours too.
+    Ours,
+    /// Whatever directory is there.
+    Any,
+}
+
+/// Why a destination is not built into.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Unsuitable {
+    /// Its path ends in `..`, or it is `/`, `$HOME`, the working directory, or one of their ancestors.
+    #[error(
+        "the working directory, the home directory and the directories above them are never replaced"
+    )]
+    Ancestor,
+    /// Another run is building into it.
+    #[error("another run is building into it")]
+    Busy,
+    /// Its parent does not exist.
+    #[error("its parent directory does not exist")]
+    NoParent,
+    /// It is no directory.
+    #[error("it exists and is not a directory")]
+    NotADirectory,
+    /// It holds something that we did not make.
+    #[error("it is not empty, and slashopt did not make it")]
+    NotOurs,
+    /// It holds a root of ours, made of other layers.
+    #[error("it holds a root made of other layers, or with other rules")]
+    OtherRoot,
+    /// It comes from the lower layer of an overlay, such as an image's.
+    #[error("it belongs to an image's layer, which cannot be exchanged")]
+    LowerLayer,
+    /// Somebody else put something there while the root was built.
+    #[error("somebody else changed it while the root was built")]
+    Raced,
+    /// It is a link.
+    #[error("it is a symbolic link")]
+    Symlink,
+}
+
+/// What is at a destination now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Found {
+    /// Nothing.
+    Absent,
+    /// An empty directory.
+    Empty,
+    /// Exactly the root that is wanted.
+    Wanted,
+    /// A directory that will be replaced.
+    Replaceable,
+}
+
+/// A place where a root is to be.
+#[derive(Debug)]
+pub struct Destination {
+    path: PathBuf,
+    pub(super) parent: OwnedFd,
+    pub(super) name: OsString,
+    pub(super) existing: Option<OwnedFd>,
+    /// What is there.
+    pub found: Found,
+    pub(super) cache: CacheFolder,
+}
+
+impl Destination {
+    /// Examines `path`, where a root of this `content` is wanted.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing may be built there; nothing was changed.
+    pub fn examine(
+        path: &Path,
+        home: Option<&Path>,
+        replace: Replace,
+        content: &[u8; 32],
+        cache: CacheFolder,
+    ) -> Result<Self, HostError> {
+        let unsuitable = |reason| HostError::Destination {
+            destination: path.display().to_string(),
+            reason,
+        };
+        let failed = |operation| {
+            move |error: io::Error| HostError::io(operation, format!("`{}`", path.display()), error)
+        };
+        let name = path
+            .file_name()
+            .ok_or_else(|| unsuitable(Unsuitable::Ancestor))?
+            .to_owned();
+        let parent_path = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let parent = match open(
+            parent_path,
+            OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+            ModeBits::empty(),
+        ) {
+            Err(Errno::ENOENT) => return Err(unsuitable(Unsuitable::NoParent)),
+            // A parent that we may not list still serves to look a name up.
+            Err(Errno::EACCES) => open(
+                parent_path,
+                OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+                ModeBits::empty(),
+            ),
+            other => other,
+        }
+        .map_err(|error| failed("open its parent directory")(error.into()))?;
+        let whole = parent_path
+            .canonicalize()
+            .map_err(failed("find its parent directory"))?
+            .join(&name);
+        let precious = [
+            home.and_then(|home| home.canonicalize().ok()),
+            std::env::current_dir().ok(),
+        ];
+        if precious
+            .iter()
+            .flatten()
+            .any(|precious| precious.starts_with(&whole))
+        {
+            return Err(unsuitable(Unsuitable::Ancestor));
+        }
+        let mut destination = Self {
+            path: path.to_path_buf(),
+            parent,
+            name,
+            existing: None,
+            found: Found::Absent,
+            cache,
+        };
+        let Some(about) = examine(&destination.parent, destination.name.as_bytes())
+            .map_err(|error| failed("examine it")(error.into()))?
+        else {
+            return Ok(destination);
+        };
+        match kind_of(&about) {
+            SFlag::S_IFDIR => {}
+            SFlag::S_IFLNK => return Err(unsuitable(Unsuitable::Symlink)),
+            _ => return Err(unsuitable(Unsuitable::NotADirectory)),
+        }
+        let existing = open_directory(&destination.parent, destination.name.as_bytes())
+            .map_err(|error| failed("open it")(error.into()))?;
+        let names = names_in(existing.try_clone().map_err(failed("list it"))?)
+            .map_err(|error| failed("list it")(error.into()))?;
+        let is_empty = names.iter().all(|name| name.starts_with(INSIDE_PREFIX));
+        let record = Record::read(&existing, &destination.cache);
+        destination.found = match record {
+            Some(Record {
+                state: State::Complete,
+                content: there,
+            }) if there == *content => Found::Wanted,
+            _ if is_empty => Found::Empty,
+            Some(Record {
+                state: State::Unfinished,
+                ..
+            }) => Found::Replaceable,
+            Some(_) if replace != Replace::Nothing => Found::Replaceable,
+            Some(_) => return Err(unsuitable(Unsuitable::OtherRoot)),
+            None if replace == Replace::Any => Found::Replaceable,
+            None => return Err(unsuitable(Unsuitable::NotOurs)),
+        };
+        destination.existing = Some(existing);
+        Ok(destination)
+    }
+
+    /// The destination as the user named it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn unsuitable(&self, reason: Unsuitable) -> HostError {
+        HostError::Destination {
+            destination: self.path.display().to_string(),
+            reason,
+        }
+    }
+
+    pub(super) fn failed(&self, operation: &'static str, error: impl Into<io::Error>) -> HostError {
+        HostError::io(operation, format!("`{}`", self.path.display()), error)
+    }
+
+    /// Whether something is mounted on the destination. A kernel that does not tell (before 5.8) shows another device.
+    pub(super) fn is_mount_point(&self) -> bool {
+        let Some(existing) = &self.existing else {
+            return false;
+        };
+        let about = rustix::fs::statx(
+            existing,
+            "",
+            rustix::fs::AtFlags::EMPTY_PATH,
+            rustix::fs::StatxFlags::BASIC_STATS,
+        );
+        let attribute = rustix::fs::StatxAttributes::MOUNT_ROOT;
+        let is_marked = about.is_ok_and(|about| {
+            about.stx_attributes_mask.contains(attribute)
+                && about.stx_attributes.contains(attribute)
+        });
+        let device = |directory: &OwnedFd| fstat(directory).map(|about| about.st_dev).ok();
+        is_marked || device(existing) != device(&self.parent)
+    }
+}
+
+impl Destination {
+    pub(super) fn left_behind(&self, name: &[u8], error: Errno) -> String {
+        let holder = if name.starts_with(INSIDE_PREFIX) {
+            Some(self.path.as_path())
+        } else {
+            self.path.parent()
+        };
+        let path = holder
+            .unwrap_or(Path::new(""))
+            .join(OsStr::from_bytes(name));
+        format!(
+            "`{}` could not be removed ({error}); the next run tries again",
+            path.display()
+        )
+    }
+}
+
+fn kind_of(about: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Absent => "absent",
+            Self::Empty => "empty",
+            Self::Wanted => "already the wanted root",
+            Self::Replaceable => "to be replaced",
+        })
+    }
+}

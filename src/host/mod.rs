@@ -1,0 +1,155 @@
+//! All effects: files, threads, signals. A plan comes in, the machine changes, and every failure says what was attempted, on
+//! what, and why.
+
+pub mod budget;
+pub mod content;
+pub mod destination;
+pub mod extract;
+mod inflate;
+pub mod interrupt;
+mod listing;
+mod moves;
+pub mod places;
+pub mod record;
+mod remove;
+pub mod root;
+pub mod source;
+pub mod stage;
+
+use std::fmt;
+use std::io;
+
+use crate::archive::Refusal;
+use crate::path::Escaped;
+use crate::plan::LimitExceeded;
+
+/// Which layer, as people name it: ``layer 2 of 3 (`deps.zip`)``.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LayerPlace {
+    /// Counted from 1.
+    pub number: usize,
+    /// How many there are.
+    pub of: usize,
+    /// What the user called it.
+    pub source: String,
+}
+
+impl fmt::Display for LayerPlace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "layer {} of {} (`{}`)",
+            self.number, self.of, self.source
+        )
+    }
+}
+
+impl LayerPlace {
+    /// A system call failed while the layer was read.
+    fn failed(&self, operation: &'static str, source: io::Error) -> HostError {
+        HostError::Io {
+            operation,
+            place: self.to_string(),
+            layer: Some(self.clone()),
+            source,
+        }
+    }
+
+    /// The same, at some place in the layer.
+    fn failed_at(&self, operation: &'static str, at: &str, source: io::Error) -> HostError {
+        let place = format!("{self}: {at}");
+        HostError::Io {
+            operation,
+            place,
+            layer: Some(self.clone()),
+            source,
+        }
+    }
+
+    /// The layer breaks a rule.
+    fn refused(&self, refusal: Refusal) -> HostError {
+        HostError::Refused {
+            layer: self.clone(),
+            refusal: Box::new(refusal),
+        }
+    }
+}
+
+/// Why the machine did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// A destination that must not be built into.
+    #[error("`{destination}`: {reason}")]
+    Destination {
+        /// The destination, as the user named it.
+        destination: String,
+        /// Why not.
+        reason: destination::Unsuitable,
+    },
+    /// A signal asked the process to end.
+    #[error("interrupted by signal {0}")]
+    Interrupted(i32),
+    /// A system call failed.
+    #[error("{place}: cannot {operation}: {source}")]
+    Io {
+        /// What was attempted: a verb and its object.
+        operation: &'static str,
+        /// On what.
+        place: String,
+        /// The layer that was being read, if one was.
+        layer: Option<LayerPlace>,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A limit of ours is exceeded.
+    #[error("{0}")]
+    Limit(#[from] LimitExceeded),
+    /// A layer breaks a rule.
+    #[error("{layer}: {}{}", refusal.entry.as_ref().map(|entry| format!("entry `{}`: ", Escaped(&entry.name))).unwrap_or_default(), refusal.rule)]
+    Refused {
+        /// Which layer.
+        layer: LayerPlace,
+        /// Which rule, and by which entry.
+        refusal: Box<Refusal>,
+    },
+}
+
+impl HostError {
+    /// An [`HostError::Io`] that concerns no layer.
+    pub fn io(
+        operation: &'static str,
+        place: impl Into<String>,
+        source: impl Into<io::Error>,
+    ) -> Self {
+        Self::Io {
+            operation,
+            place: place.into(),
+            layer: None,
+            source: source.into(),
+        }
+    }
+
+    /// Where among several failures this one stands: by layer, then by entry, so that the same one is named whatever the
+    /// threads did. A failure without a place comes last.
+    fn rank(&self) -> (usize, u32) {
+        match self {
+            Self::Refused { layer, refusal } => (
+                layer.number,
+                refusal.entry.as_ref().map_or(0, |entry| entry.index),
+            ),
+            Self::Io {
+                layer: Some(layer), ..
+            } => (layer.number, u32::MAX),
+            _ => (usize::MAX, u32::MAX),
+        }
+    }
+
+    /// Of two failures the one to report.
+    fn first(self, other: Self) -> Self {
+        if other.rank() < self.rank() {
+            other
+        } else {
+            self
+        }
+    }
+}

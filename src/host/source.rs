@@ -1,0 +1,337 @@
+//! Opens layers and judges them: a zip file, a directory, or a zip on standard input.
+//!
+//! A file is opened once and never by its name again, so that what was judged is what is read.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+use super::budget::Budget;
+use super::content::Reader;
+use super::listing::load_directory;
+use super::{HostError, LayerPlace};
+use crate::archive::{
+    Archive, DirectoryLocation, MAX_DIRECTORY_BYTES, Refusal, Rule, Strictness, TAIL_BYTES,
+};
+use crate::layer::{Layer, LayerForm, LayerStack, NameHasher};
+use crate::plan::{LimitExceeded, Limits};
+use crate::quota::FileIdentity;
+
+/// Where a layer is to be read from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum LayerInput {
+    /// A zip file or a directory.
+    Path(PathBuf),
+    /// A zip on standard input.
+    Stdin,
+}
+
+impl LayerInput {
+    fn name(&self) -> String {
+        match self {
+            Self::Path(path) => path.display().to_string(),
+            Self::Stdin => "-".to_owned(),
+        }
+    }
+}
+
+/// An open layer, to read contents from.
+#[derive(Debug)]
+pub enum Source {
+    /// The archive's file.
+    Archive(File),
+    /// The directory.
+    Directory(OwnedFd),
+}
+
+/// A stack that was read and judged, with what its contents are read from.
+#[derive(Debug)]
+pub struct LoadedStack {
+    /// The layers in merge order.
+    pub stack: LayerStack,
+    /// The hash that their trees were made with; [`crate::merge::MergedTree::merge`] wants it.
+    pub hasher: NameHasher,
+    sources: Vec<Source>,
+    identities: Vec<Option<FileIdentity>>,
+    fingerprints: Vec<[u8; 32]>,
+}
+
+/// How layers are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadOptions {
+    /// How much ambiguity is accepted.
+    pub strictness: Strictness,
+    /// What stops bombs.
+    pub limits: Limits,
+}
+
+impl LoadedStack {
+    /// Reads the indexes of all layers, several at once, and judges them. Nothing is inflated but the targets of links.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the lowest layer that cannot be read or is refused.
+    pub fn load(
+        inputs: &[LayerInput],
+        options: LoadOptions,
+        budget: &Budget,
+    ) -> Result<Self, HostError> {
+        let hasher = NameHasher::new();
+        let load = |(index, input): (usize, &LayerInput)| {
+            let place = LayerPlace {
+                number: index + 1,
+                of: inputs.len(),
+                source: input.name(),
+            };
+            load_layer(input, &place, options, budget, &hasher)
+        };
+        let loaded: Vec<Result<Loaded, HostError>> =
+            inputs.par_iter().enumerate().map(load).collect();
+        let mut all = Self {
+            stack: LayerStack::default(),
+            hasher,
+            sources: Vec::new(),
+            identities: Vec::new(),
+            fingerprints: Vec::new(),
+        };
+        let mut layers = Vec::with_capacity(inputs.len());
+        for loaded in loaded {
+            let Loaded {
+                layer,
+                source,
+                identity,
+                fingerprint,
+            } = loaded?;
+            layers.push(layer);
+            all.sources.push(source);
+            all.identities.push(identity);
+            all.fingerprints.push(fingerprint);
+        }
+        all.stack = LayerStack::new(layers);
+        options.limits.judge(&all.stack)?;
+        Ok(all)
+    }
+
+    /// What a layer's contents are read from.
+    pub fn source(&self, layer: crate::layer::LayerId) -> Option<&Source> {
+        self.sources.get(usize::from(layer.0))
+    }
+
+    /// Which files the layers are, in merge order, to recognise one that is named twice.
+    pub fn identities(&self) -> &[Option<FileIdentity>] {
+        &self.identities
+    }
+
+    /// How people name a layer of this stack.
+    pub fn place(&self, layer: crate::layer::LayerId) -> LayerPlace {
+        let source = self
+            .stack
+            .get(layer)
+            .map(|layer| layer.source.clone())
+            .unwrap_or_default();
+        LayerPlace {
+            number: layer.number(),
+            of: self.stack.len(),
+            source,
+        }
+    }
+
+    /// What the stack is, in 32 bytes: equal only if the layers and their order are. An archive is known by its central
+    /// directory, which names every entry with its size, mode, time and CRC-32; a directory by the names, sizes and times of
+    /// what it holds, the time of the last change of state among them. No content is hashed.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for fingerprint in &self.fingerprints {
+            hash.update(fingerprint);
+        }
+        hash.finalize().into()
+    }
+}
+
+struct Loaded {
+    layer: Layer,
+    source: Source,
+    identity: Option<FileIdentity>,
+    fingerprint: [u8; 32],
+}
+
+fn load_layer(
+    input: &LayerInput,
+    place: &LayerPlace,
+    options: LoadOptions,
+    budget: &Budget,
+    hasher: &NameHasher,
+) -> Result<Loaded, HostError> {
+    let failed = |operation| move |error| place.failed(operation, error);
+    let file = open(input).map_err(failed("open the layer"))?;
+    let metadata = file.metadata().map_err(failed("examine the layer"))?;
+    let LayerInput::Path(path) = input else {
+        return load_archive(file, None, place, options, budget, hasher);
+    };
+    let identity = Some((metadata.dev(), metadata.ino()));
+    if !metadata.is_dir() {
+        return load_archive(file, identity, place, options, budget, hasher);
+    }
+    let (layer, fingerprint) = load_directory(path, place, options.limits, hasher)?;
+    Ok(Loaded {
+        layer,
+        source: Source::Directory(file.into()),
+        identity,
+        fingerprint,
+    })
+}
+
+fn open(input: &LayerInput) -> io::Result<File> {
+    let LayerInput::Path(path) = input else {
+        return spool_stdin();
+    };
+    // Without O_NONBLOCK, opening a FIFO would wait for a writer.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() || kind.is_dir() {
+        return Ok(file);
+    }
+    let reason = "it is neither a file nor a directory";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, reason))
+}
+
+fn load_archive(
+    file: File,
+    identity: Option<FileIdentity>,
+    place: &LayerPlace,
+    options: LoadOptions,
+    budget: &Budget,
+    hasher: &NameHasher,
+) -> Result<Loaded, HostError> {
+    let read_failed = |error| place.failed("read the layer", error);
+    let archive_bytes = file.metadata().map_err(read_failed)?.len();
+    let (location, directory) =
+        read_directory(&file, archive_bytes, options).map_err(|error| match error {
+            ReadError::Io(error) => read_failed(error),
+            ReadError::Limit(limit) => HostError::Limit(limit),
+            ReadError::Refused(refusal) => place.refused(refusal),
+        })?;
+    let fingerprint = Sha256::new()
+        .chain_update(b"archive")
+        .chain_update(archive_bytes.to_le_bytes())
+        .chain_update(&directory)
+        .finalize()
+        .into();
+    let refused = |refusal| place.refused(refusal);
+    let archive = Archive::judge(directory, location, options.strictness).map_err(refused)?;
+    let mut layer = Layer::from_archive(place.source.clone(), archive, archive_bytes, hasher)
+        .map_err(refused)?;
+    read_links(&mut layer, &file, place, budget)?;
+    tracing::debug!(
+        layer = place.number,
+        entries = layer.entries(),
+        "index read"
+    );
+    Ok(Loaded {
+        layer,
+        source: Source::Archive(file),
+        identity,
+        fingerprint,
+    })
+}
+
+enum ReadError {
+    Io(io::Error),
+    Limit(LimitExceeded),
+    Refused(Refusal),
+}
+
+/// Finds the central directory and reads it.
+fn read_directory(
+    file: &File,
+    archive_bytes: u64,
+    options: LoadOptions,
+) -> Result<(DirectoryLocation, Vec<u8>), ReadError> {
+    let tail_bytes = archive_bytes.min(TAIL_BYTES as u64);
+    // Both lengths are bounded by constants that fit.
+    let mut tail = vec![0; usize::try_from(tail_bytes).unwrap_or(0)];
+    file.read_exact_at(&mut tail, archive_bytes - tail_bytes)
+        .map_err(ReadError::Io)?;
+    let location = DirectoryLocation::find(&tail, archive_bytes, options.strictness)
+        .map_err(ReadError::Refused)?;
+    if location.entries > options.limits.max_entries {
+        return Err(ReadError::Limit(LimitExceeded::Entries {
+            entries: location.entries,
+            limit: options.limits.max_entries,
+        }));
+    }
+    debug_assert!(
+        location.bytes <= MAX_DIRECTORY_BYTES,
+        "the location was judged"
+    );
+    let mut directory = vec![0; usize::try_from(location.bytes).unwrap_or(0)];
+    file.read_exact_at(&mut directory, location.offset)
+        .map_err(ReadError::Io)?;
+    Ok((location, directory))
+}
+
+/// Bytes of all link targets of one archive.
+const MAX_TARGETS_BYTES: u64 = 16 << 20;
+
+fn read_links(
+    layer: &mut Layer,
+    file: &File,
+    place: &LayerPlace,
+    budget: &Budget,
+) -> Result<(), HostError> {
+    let LayerForm::Archive(archive) = &layer.form else {
+        return Ok(());
+    };
+    let links = layer.unread_links();
+    let refused = |refusal| place.refused(refusal);
+    let total: u64 = links
+        .iter()
+        .filter_map(|&link| archive.entries().get(link as usize))
+        .map(|entry| entry.uncompressed_bytes)
+        .sum();
+    if total > MAX_TARGETS_BYTES {
+        return Err(refused(Refusal::archive(Rule::TargetsTooLong)));
+    }
+    let mut reader = Reader::new(budget);
+    let mut targets = Vec::with_capacity(links.len());
+    for index in links {
+        let mut target = Vec::new();
+        reader.read_entry(file, archive, index, place, |bytes| {
+            target.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        if target.contains(&0) {
+            return Err(refused(archive.refusal(Rule::TargetNul, index)));
+        }
+        targets.push((index, target.into_boxed_slice()));
+    }
+    for (index, target) in targets {
+        layer.set_target(index, target);
+    }
+    Ok(())
+}
+
+/// Standard input as a file that nobody else can open: an index stands at the end of an archive, so it has to be there whole.
+fn spool_stdin() -> io::Result<File> {
+    let mut spooled = tempfile::tempfile()?;
+    io::copy(&mut io::stdin().lock(), &mut spooled)?;
+    spooled.rewind()?;
+    Ok(spooled)
+}
+
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Archive(file) => file.as_fd(),
+            Self::Directory(directory) => directory.as_fd(),
+        }
+    }
+}

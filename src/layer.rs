@@ -1,0 +1,565 @@
+//! One layer as a tree of judged objects, and the stack of them in merge order.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+
+use crate::archive::{Archive, Refusal, Rule, Strictness};
+use crate::entry::{Kind, Object};
+use crate::path::{EntryName, Escaped, JudgedName, LayerPath};
+
+/// The keyed hash that names are looked up by. Its key is random, so that nobody can choose names that collide.
+pub(crate) type NameHasher = std::hash::RandomState;
+
+/// Position of a layer in its stack, from 0, lowest first. People count from 1.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct LayerId(pub u16);
+
+impl LayerId {
+    /// The number that people see.
+    pub const fn number(self) -> usize {
+        self.0 as usize + 1
+    }
+}
+
+/// Position of a node in its layer's tree; 0 is the root, and a parent always precedes its children.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct LayerNodeId(pub u32);
+
+impl LayerNodeId {
+    /// The layer's root.
+    pub const ROOT: Self = Self(0);
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LayerNode {
+    parent: u32,
+    name_start: u32,
+    /// `NO_ENTRY` for an implied directory.
+    entry: u32,
+    name_bytes: u8,
+    kind: Kind,
+    path_hash: u64,
+}
+
+const NO_ENTRY: u32 = u32::MAX;
+
+/// What a directory holds that serves as a layer.
+#[derive(Debug, Default)]
+pub struct Listing {
+    names: Vec<u8>,
+    entries: Vec<ListedEntry>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ListedEntry {
+    name_start: usize,
+    name_bytes: usize,
+    object: Object,
+}
+
+impl Listing {
+    /// Adds an object, whose path from the layer's root is `name`. Its index is returned.
+    pub fn push(&mut self, name: &[u8], object: Object) -> u32 {
+        let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        self.entries.push(ListedEntry {
+            name_start: self.names.len(),
+            name_bytes: name.len(),
+            object,
+        });
+        self.names.extend_from_slice(name);
+        index
+    }
+
+    /// How many objects were added.
+    pub const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none was.
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// What a layer was read from.
+#[derive(Debug)]
+pub enum LayerForm {
+    /// A zip archive.
+    Archive(Archive),
+    /// A directory, walked without following links.
+    Directory(Listing),
+}
+
+/// One layer, judged: every path in it is contained, no name stands for two things, nothing lies below a file or a link.
+#[derive(Debug)]
+pub struct Layer {
+    /// What the user called it.
+    pub source: String,
+    /// What it was read from.
+    pub form: LayerForm,
+    /// Bytes of the archive; of all files for a directory.
+    pub code_bytes: u64,
+    nodes: Vec<LayerNode>,
+    /// The targets of the symbolic links, by entry. They are read before merging: whether a directory merges through a link,
+    /// and whether a link leaves the root, cannot be known otherwise.
+    targets: HashMap<u32, Box<[u8]>>,
+    /// What was waived in the names, in the order of the entries.
+    admitted: Vec<Refusal>,
+}
+
+impl Layer {
+    /// The layer that an archive makes. `hasher` must be that of every layer of the stack.
+    ///
+    /// # Errors
+    ///
+    /// The rule that is broken by the first entry which stands in another one's way.
+    pub fn from_archive(
+        source: String,
+        archive: Archive,
+        code_bytes: u64,
+        hasher: &NameHasher,
+    ) -> Result<Self, Refusal> {
+        let (nodes, admitted) = grow(
+            &archive,
+            archive.entries().len(),
+            archive.strictness(),
+            hasher,
+        )?;
+        Ok(Self {
+            source,
+            form: LayerForm::Archive(archive),
+            code_bytes,
+            nodes,
+            targets: HashMap::new(),
+            admitted,
+        })
+    }
+
+    /// The layer that a directory makes.
+    ///
+    /// # Errors
+    ///
+    /// The rule that a name breaks.
+    pub fn from_listing(
+        source: String,
+        listing: Listing,
+        hasher: &NameHasher,
+    ) -> Result<Self, Refusal> {
+        let (nodes, admitted) = grow(&listing, listing.len(), Strictness::Strict, hasher)?;
+        let code_bytes = listing.entries.iter().map(|entry| entry.object.size).sum();
+        Ok(Self {
+            source,
+            form: LayerForm::Directory(listing),
+            code_bytes,
+            nodes,
+            targets: HashMap::new(),
+            admitted,
+        })
+    }
+
+    /// The links whose targets are still to be read: entries in the layer's order, none of them overridden in it.
+    pub fn unread_links(&self) -> Vec<u32> {
+        let mut links: Vec<u32> = self
+            .nodes
+            .iter()
+            .filter(|node| node.kind == Kind::Symlink && !self.targets.contains_key(&node.entry))
+            .map(|node| node.entry)
+            .collect();
+        links.sort_unstable();
+        links
+    }
+
+    /// Notes the target of one of [`Layer::unread_links`].
+    pub fn set_target(&mut self, entry: u32, target: Box<[u8]>) {
+        self.targets.insert(entry, target);
+    }
+
+    /// How many objects the layer names; implied directories are none.
+    pub fn entries(&self) -> usize {
+        match &self.form {
+            LayerForm::Archive(archive) => archive.entries().len(),
+            LayerForm::Directory(listing) => listing.len(),
+        }
+    }
+
+    /// What AWS counts against its quota: the bytes of all files and links, before merging.
+    pub fn unzipped_bytes(&self) -> u64 {
+        match &self.form {
+            LayerForm::Archive(archive) => archive.entries().iter().fold(0, |sum: u64, entry| {
+                sum.saturating_add(entry.uncompressed_bytes)
+            }),
+            LayerForm::Directory(listing) => {
+                listing.entries.iter().map(|entry| entry.object.size).sum()
+            }
+        }
+    }
+
+    /// Every case in which `--lenient` accepted what would be refused otherwise.
+    pub fn admitted(&self) -> impl Iterator<Item = &Refusal> {
+        let archive = match &self.form {
+            LayerForm::Archive(archive) => archive.admitted.as_slice(),
+            LayerForm::Directory(_) => &[],
+        };
+        archive.iter().chain(&self.admitted)
+    }
+
+    /// The nodes from the root down, a parent always before its children.
+    pub(crate) fn node_ids(&self) -> impl ExactSizeIterator<Item = LayerNodeId> + use<> {
+        (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).map(LayerNodeId)
+    }
+
+    fn node(&self, id: LayerNodeId) -> Option<&LayerNode> {
+        self.nodes.get(id.0 as usize)
+    }
+
+    /// The directory that a node lies in; the root lies in itself.
+    pub(crate) fn parent(&self, id: LayerNodeId) -> LayerNodeId {
+        LayerNodeId(self.node(id).map_or(0, |node| node.parent))
+    }
+
+    /// The last component of a node's path; empty for the root.
+    pub(crate) fn name(&self, id: LayerNodeId) -> &[u8] {
+        let Some(node) = self.node(id) else {
+            return &[];
+        };
+        let (start, stop) = (
+            node.name_start as usize,
+            node.name_start as usize + usize::from(node.name_bytes),
+        );
+        // An implied directory's name stands in the name of the entry that implied it.
+        self.names().buffer().get(start..stop).unwrap_or_default()
+    }
+
+    fn names(&self) -> &dyn Names {
+        match &self.form {
+            LayerForm::Archive(archive) => archive,
+            LayerForm::Directory(listing) => listing,
+        }
+    }
+
+    /// A keyed hash of the node's whole path, the same in every layer of a stack.
+    pub(crate) fn path_hash(&self, id: LayerNodeId) -> u64 {
+        self.node(id).map_or(0, |node| node.path_hash)
+    }
+
+    /// The entry behind a node; `None` for an implied directory.
+    pub fn entry_of(&self, id: LayerNodeId) -> Option<u32> {
+        self.node(id)
+            .map(|node| node.entry)
+            .filter(|&entry| entry != NO_ENTRY)
+    }
+
+    /// What the node is, without the rest of its object.
+    pub fn kind(&self, id: LayerNodeId) -> Kind {
+        self.node(id).map_or(Kind::Directory, |node| node.kind)
+    }
+
+    /// The object at a node.
+    pub fn object(&self, id: LayerNodeId) -> Object {
+        self.entry_of(id)
+            .and_then(|entry| self.names().object(entry))
+            .unwrap_or(Object::IMPLIED)
+    }
+
+    /// The target of the link at a node, once it was read.
+    pub fn target(&self, id: LayerNodeId) -> Option<&[u8]> {
+        self.targets.get(&self.entry_of(id)?).map(AsRef::as_ref)
+    }
+
+    /// The node at a path; links are not followed.
+    pub fn find(&self, path: &LayerPath) -> Option<LayerNodeId> {
+        let last = path.components().next_back()?;
+        self.node_ids()
+            .find(|&id| id != LayerNodeId::ROOT && self.name(id) == last && self.path(id) == *path)
+    }
+
+    /// The path of a node from the layer's root.
+    pub fn path(&self, id: LayerNodeId) -> LayerPath {
+        let mut chain = Vec::new();
+        let mut at = id;
+        while at != LayerNodeId::ROOT {
+            chain.push(at);
+            at = self.parent(at);
+        }
+        let mut path = LayerPath::root();
+        for &node in chain.iter().rev() {
+            path.push(self.name(node));
+        }
+        path
+    }
+}
+
+/// The two forms of a layer, seen alike by the tree: named objects whose names lie in one buffer.
+trait Names {
+    fn buffer(&self) -> &[u8];
+    /// Where in the buffer the name of an entry stands, and its length.
+    fn name_place(&self, index: u32) -> (usize, usize);
+    fn object(&self, index: u32) -> Option<Object>;
+
+    fn name(&self, index: u32) -> &[u8] {
+        let (start, bytes) = self.name_place(index);
+        self.buffer().get(start..start + bytes).unwrap_or_default()
+    }
+}
+
+impl Names for Archive {
+    fn buffer(&self) -> &[u8] {
+        self.directory()
+    }
+
+    fn name_place(&self, index: u32) -> (usize, usize) {
+        self.entries()
+            .get(index as usize)
+            .map_or((0, 0), crate::archive::Entry::name_place)
+    }
+
+    fn object(&self, index: u32) -> Option<Object> {
+        self.entries()
+            .get(index as usize)
+            .map(crate::archive::Entry::object)
+    }
+}
+
+impl Names for Listing {
+    fn buffer(&self) -> &[u8] {
+        &self.names
+    }
+
+    fn name_place(&self, index: u32) -> (usize, usize) {
+        self.entries
+            .get(index as usize)
+            .map_or((0, 0), |entry| (entry.name_start, entry.name_bytes))
+    }
+
+    fn object(&self, index: u32) -> Option<Object> {
+        self.entries.get(index as usize).map(|entry| entry.object)
+    }
+}
+
+/// The tree of all `count` entries, in their order.
+fn grow<N: Names>(
+    names: &N,
+    count: usize,
+    strictness: Strictness,
+    hasher: &NameHasher,
+) -> Result<(Vec<LayerNode>, Vec<Refusal>), Refusal> {
+    let mut builder = TreeBuilder::new(names, hasher, count);
+    let mut admitted = Vec::new();
+    for index in 0..u32::try_from(count).unwrap_or(u32::MAX) {
+        let refuse = |rule| Refusal::entry(rule, index, names.name(index));
+        let name = EntryName(names.name(index))
+            .judge()
+            .map_err(|error| refuse(Rule::Name(error)))?;
+        if let Err(rule) = builder.insert(name, index) {
+            refuse(rule).admit(strictness, &mut admitted)?;
+        }
+    }
+    Ok((builder.nodes, admitted))
+}
+
+/// Grows the tree of a layer entry by entry.
+struct TreeBuilder<'n, N> {
+    names: &'n N,
+    hasher: &'n NameHasher,
+    nodes: Vec<LayerNode>,
+    table: HashTable<u32>,
+    /// The entry before, its directory, and how many bytes of its name say so: most entries lie beside the one before.
+    last_parent: Option<(u32, u32, usize)>,
+}
+
+impl<'n, N: Names> TreeBuilder<'n, N> {
+    fn new(names: &'n N, hasher: &'n NameHasher, entries: usize) -> Self {
+        let root = LayerNode {
+            parent: 0,
+            name_start: 0,
+            entry: NO_ENTRY,
+            name_bytes: 0,
+            kind: Kind::Directory,
+            path_hash: 0,
+        };
+        // Real layers imply about a tenth of their directories, and name the others.
+        let mut nodes = Vec::with_capacity(entries + entries / 8 + 1);
+        nodes.push(root);
+        Self {
+            names,
+            hasher,
+            nodes,
+            table: HashTable::with_capacity(entries),
+            last_parent: None,
+        }
+    }
+
+    /// Inserts entry `index`. A rule that is broken but harmless is returned after the entry took its place.
+    fn insert(&mut self, name: JudgedName<'_>, index: u32) -> Result<(), Rule> {
+        let object = self.names.object(index).unwrap_or(Object::IMPLIED);
+        let whole = self.names.name(index);
+        let mut components = name.components();
+        // The root's own entry says nothing that counts.
+        let Some(last) = components.next_back() else {
+            return Ok(());
+        };
+        let parent_bytes = distance(whole, last);
+        let parent = match self.last_parent {
+            Some((before, parent, bytes))
+                if bytes == parent_bytes
+                    && self.names.name(before).get(..bytes) == whole.get(..bytes) =>
+            {
+                parent
+            }
+            _ => {
+                let mut at = 0;
+                for component in components {
+                    at = self.descend(at, component)?;
+                }
+                self.last_parent = Some((index, at, parent_bytes));
+                at
+            }
+        };
+        let hash = self.hash(parent, last);
+        let Some(id) = self.find(hash, parent, last) else {
+            self.add(parent, last, index, object.kind, hash);
+            return Ok(());
+        };
+        let place = self.place(last);
+        let Some(node) = self.nodes.get_mut(id as usize) else {
+            return Ok(());
+        };
+        if (node.kind == Kind::Directory) != (object.kind == Kind::Directory) {
+            return Err(Rule::FileAndDirectory);
+        }
+        let before = (node.entry != NO_ENTRY)
+            .then(|| self.names.object(node.entry))
+            .flatten();
+        (node.entry, node.kind, node.name_start) = (index, object.kind, place);
+        let differing = match before {
+            Some(before) if before.kind != object.kind => "kind",
+            Some(before) if (before.size, before.crc32) != (object.size, object.crc32) => "content",
+            Some(before) if before.mode != object.mode => "mode",
+            _ => return Ok(()),
+        };
+        Err(Rule::Duplicate(differing))
+    }
+
+    /// The directory `component` of `parent`, implied if nothing named it yet.
+    fn descend(&mut self, parent: u32, component: &[u8]) -> Result<u32, Rule> {
+        let hash = self.hash(parent, component);
+        let Some(id) = self.find(hash, parent, component) else {
+            return Ok(self.add(parent, component, NO_ENTRY, Kind::Directory, hash));
+        };
+        match self.nodes.get(id as usize) {
+            Some(node) if node.kind != Kind::Directory => {
+                let parent = Escaped(self.names.name(node.entry)).to_string();
+                Err(Rule::BelowNonDirectory {
+                    parent,
+                    kind: node.kind,
+                })
+            }
+            _ => Ok(id),
+        }
+    }
+
+    fn add(
+        &mut self,
+        parent: u32,
+        component: &[u8],
+        entry: u32,
+        kind: Kind,
+        path_hash: u64,
+    ) -> u32 {
+        let id = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        // A judged component is at most 255 bytes long.
+        let name_bytes = u8::try_from(component.len()).unwrap_or(u8::MAX);
+        self.nodes.push(LayerNode {
+            parent,
+            name_start: self.place(component),
+            entry,
+            name_bytes,
+            kind,
+            path_hash,
+        });
+        let nodes = &self.nodes;
+        self.table.insert_unique(path_hash, id, |&id| {
+            nodes.get(id as usize).map_or(0, |node| node.path_hash)
+        });
+        id
+    }
+
+    fn hash(&self, parent: u32, component: &[u8]) -> u64 {
+        self.hasher.hash_one((
+            self.nodes
+                .get(parent as usize)
+                .map_or(0, |node| node.path_hash),
+            component,
+        ))
+    }
+
+    fn find(&self, hash: u64, parent: u32, component: &[u8]) -> Option<u32> {
+        let is_it = |id: &u32| {
+            self.nodes.get(*id as usize).is_some_and(|node| {
+                let start = node.name_start as usize;
+                node.path_hash == hash
+                    && node.parent == parent
+                    && self
+                        .names
+                        .buffer()
+                        .get(start..start + usize::from(node.name_bytes))
+                        == Some(component)
+            })
+        };
+        self.table.find(hash, is_it).copied()
+    }
+
+    /// Where in the buffer a component stands, which is always a part of it. A buffer is shorter than 4 GiB.
+    fn place(&self, component: &[u8]) -> u32 {
+        u32::try_from(distance(self.names.buffer(), component)).unwrap_or(u32::MAX)
+    }
+}
+
+/// How many bytes after the start of `whole` its part `part` begins.
+fn distance(whole: &[u8], part: &[u8]) -> usize {
+    part.as_ptr().addr() - whole.as_ptr().addr()
+}
+
+/// The layers of a function in merge order: lowest first, as Lambda lists them.
+#[derive(Debug, Default)]
+pub struct LayerStack {
+    layers: Vec<Layer>,
+}
+
+impl LayerStack {
+    /// A stack of layers, lowest first.
+    pub const fn new(layers: Vec<Layer>) -> Self {
+        Self { layers }
+    }
+
+    /// The layers, lowest first: "the order in which you add the layers is the order in which Lambda later merges the layer
+    /// content" (AWS Lambda Developer Guide, *Adding layers to functions*).
+    pub fn in_merge_order(&self) -> impl ExactSizeIterator<Item = (LayerId, &Layer)> {
+        self.layers
+            .iter()
+            .enumerate()
+            .map(|(index, layer)| (LayerId(u16::try_from(index).unwrap_or(u16::MAX)), layer))
+    }
+
+    /// One layer; `None` if the stack has fewer.
+    pub fn get(&self, id: LayerId) -> Option<&Layer> {
+        self.layers.get(usize::from(id.0))
+    }
+
+    /// The same, to note what was read later.
+    pub fn get_mut(&mut self, id: LayerId) -> Option<&mut Layer> {
+        self.layers.get_mut(usize::from(id.0))
+    }
+
+    /// How many layers there are.
+    pub const fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Whether there is no layer at all.
+    pub const fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+}

@@ -1,0 +1,50 @@
+//! slashopt makes AWS Lambda's `/opt` on any Linux machine: an ordered list of layers in, one exact root out, with the
+//! environment that a runtime would search it by.
+//!
+//! ```text
+//!    zip bytes                                                     the machine
+//!       |                                                               ^
+//!       v                                                               |
+//!    archive ──> layer ──> merge ──> plan ─────────────────────> host: extract
+//!    (judged     (stack,   (tree,    (what to do,                       |
+//!     index)      quotas)   who won)  ordered and sized)                |
+//!                             ├────> collisions                      reports
+//!                             └────> runtime, environment               |
+//!                                                        cli: words, text, JSON, exit codes
+//! ```
+//!
+//! # Reading order
+//!
+//! [`path`] and [`entry`] say what a name and an object are, [`archive`] judges the bytes of one zip, [`layer`] makes a tree
+//! of it and a stack of layers, [`merge`] decides who wins, [`collisions`] says what was lost, [`plan`] what has to be done,
+//! [`quota`] what AWS would say. [`runtime`] is the table of runtimes, [`environment`] computes the variables. [`host`] is
+//! everything that touches the machine.
+//!
+//! # Words
+//!
+//! A **layer** is a zip archive or a directory with content for `/opt`. Layers **merge** in **merge order**, the first is
+//! lowest. An archive has **entries**, a tree has **nodes**, which are **objects**: directories, files, links. Of several
+//! layers that name a path, one is the **winner**, the others are **shadowed**: a **collision**. One archive naming a path
+//! twice is a **duplicate**; layers disagreeing on the kind of an object are a **conflict**.
+//!
+//! # What is absent
+//!
+//! - Nothing outside [`host`] opens a file, starts a thread, reads a clock or a variable.
+//! - Nothing in the library prints, or reads the user's configuration.
+//! - [`merge::MergedTree::merge`] cannot fail: a conflict is a value, and whether it matters is decided later.
+//! - No path that was not judged reaches the disk, and no name is judged twice in two ways.
+//! - No count or size in an archive decides an allocation.
+
+pub mod archive;
+pub mod collisions;
+pub mod entry;
+pub mod environment;
+pub mod layer;
+pub mod merge;
+pub mod path;
+pub mod plan;
+pub mod quota;
+pub mod runtime;
+pub mod timestamp;
+
+pub mod host;

@@ -1,0 +1,89 @@
+//! AWS's own quotas for layers, in AWS's own sentences, so that what fails in the cloud fails here with the same words.
+//!
+//! From the AWS Lambda Developer Guide, *Lambda quotas*: five layers; 250 MB for "the contents of a deployment package,
+//! including layers and custom runtimes (unzipped)", which is 262,144,000 bytes. The sentences are those that the service
+//! answers with, recorded in January 2026.
+
+use crate::layer::LayerStack;
+
+/// Layers that a function can have.
+pub const MAX_LAYERS: usize = 5;
+/// Bytes of a function and all its layers, unzipped. Files that a later layer overrides count too: sums, not the merge, are
+/// what the service reports.
+pub const MAX_UNZIPPED_BYTES: u64 = 262_144_000;
+
+/// Which file a layer is, so that the same one is recognised under two names: its device and inode.
+pub type FileIdentity = (u64, u64);
+
+/// A quota that the service would enforce.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum QuotaExceeded {
+    /// More than [`MAX_LAYERS`].
+    #[error("Cannot reference more than 5 layers.")]
+    Layers,
+    /// One layer twice.
+    #[error(
+        "Two different versions of the same layer are not allowed to be referenced in the same function. {0} and {1} are versions of the same layer."
+    )]
+    SameLayer(String, String),
+    /// One archive reaches [`MAX_UNZIPPED_BYTES`].
+    #[error("Unzipped size must be smaller than 262144000 bytes")]
+    Archive {
+        /// The layer, counted from 1.
+        layer: usize,
+    },
+    /// The layers together exceed [`MAX_UNZIPPED_BYTES`].
+    #[error("Layers consume more than the available size of 262144000 bytes")]
+    AllLayers,
+    /// The function and its layers exceed it.
+    #[error(
+        "Function code combined with layers exceeds the maximum allowed size of 262144000 bytes. The actual size is {0} bytes."
+    )]
+    FunctionAndLayers(u64),
+}
+
+/// Every quota that the stack exceeds, `task_root_bytes` being those of the function itself where they are known.
+/// `identities` tells the layers apart, in merge order; `None` for one that has no identity.
+pub fn judge(
+    stack: &LayerStack,
+    identities: &[Option<FileIdentity>],
+    task_root_bytes: Option<u64>,
+) -> Vec<QuotaExceeded> {
+    let mut exceeded = Vec::new();
+    if stack.len() > MAX_LAYERS {
+        exceeded.push(QuotaExceeded::Layers);
+    }
+    for (position, identity) in identities.iter().enumerate() {
+        let Some(first) = identities
+            .iter()
+            .take(position)
+            .position(|other| identity.is_some() && other == identity)
+        else {
+            continue;
+        };
+        let source = |at: usize| {
+            stack
+                .in_merge_order()
+                .nth(at)
+                .map(|(_, layer)| layer.source.clone())
+                .unwrap_or_default()
+        };
+        exceeded.push(QuotaExceeded::SameLayer(source(first), source(position)));
+    }
+    let mut sum: u64 = 0;
+    for (id, layer) in stack.in_merge_order() {
+        let bytes = layer.unzipped_bytes();
+        if bytes >= MAX_UNZIPPED_BYTES {
+            exceeded.push(QuotaExceeded::Archive { layer: id.number() });
+        }
+        sum = sum.saturating_add(bytes);
+    }
+    match task_root_bytes {
+        Some(task_root) if sum.saturating_add(task_root) > MAX_UNZIPPED_BYTES => exceeded.push(
+            QuotaExceeded::FunctionAndLayers(sum.saturating_add(task_root)),
+        ),
+        None if sum > MAX_UNZIPPED_BYTES => exceeded.push(QuotaExceeded::AllLayers),
+        _ => {}
+    }
+    exceeded
+}

@@ -1,0 +1,142 @@
+//! Seconds since 1970, and the two ways a zip archive writes them.
+
+use std::fmt;
+
+/// A point in time in whole seconds since 1970-01-01T00:00:00Z; negative before it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Timestamp(pub i64);
+
+const SECONDS_A_DAY: i64 = 86_400;
+
+impl Timestamp {
+    /// 1980-01-01T00:00:00Z, the first moment that a DOS time can hold: what directories without an entry of their own
+    /// carry, and what stands for an impossible time.
+    pub const ZIP_EPOCH: Self = Self(315_532_800);
+
+    /// Reads an MS-DOS date and time (APPNOTE 4.4.6), which has no time zone, as UTC: Lambda's machines know no other.
+    /// A date that no calendar has becomes [`Timestamp::ZIP_EPOCH`].
+    pub fn from_dos(date: u16, time: u16) -> Self {
+        let (year, month, day) = (
+            1980 + i64::from(date >> 9),
+            i64::from(date >> 5 & 15),
+            i64::from(date & 31),
+        );
+        let (hour, minute, second) = (
+            i64::from(time >> 11),
+            i64::from(time >> 5 & 63),
+            i64::from(time & 31) * 2,
+        );
+        if day == 0 || day > days_in_month(year, month) || hour > 23 || minute > 59 || second > 59 {
+            return Self::ZIP_EPOCH;
+        }
+        Self(days_from_civil(year, month, day) * SECONDS_A_DAY + hour * 3600 + minute * 60 + second)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC, as in `2026-11-22T19:12:00Z`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, seconds) = (
+            self.0.div_euclid(SECONDS_A_DAY),
+            self.0.rem_euclid(SECONDS_A_DAY),
+        );
+        let (year, month, day) = civil_from_days(days);
+        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        write!(
+            formatter,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+        )
+    }
+}
+
+/// 0 for a month that does not exist.
+const fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 0,
+    }
+}
+
+/// Days from 1970-01-01 in the Gregorian calendar. A year is counted from March, so that the leap day is its last.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month > 2 { year } else { year - 1 };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// The inverse of [`days_from_civil`].
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    (
+        year_of_era + era * 400 + i64::from(month <= 2),
+        month,
+        day_of_year - (153 * shifted + 2) / 5 + 1,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn dos_date(year: u16, month: u16, day: u16) -> u16 {
+        ((year - 1980) << 9) + (month << 5) + day
+    }
+
+    const fn dos_time(hour: u16, minute: u16, second: u16) -> u16 {
+        (hour << 11) + (minute << 5) + second / 2
+    }
+
+    #[test]
+    fn dos_times_are_read_as_utc() {
+        let first = Timestamp::from_dos(dos_date(1980, 1, 1), 0);
+        assert_eq!(first, Timestamp::ZIP_EPOCH);
+        // What `date -u -d @1709251198` prints.
+        let leap_day = Timestamp::from_dos(dos_date(2024, 2, 29), dos_time(23, 59, 58));
+        assert_eq!(leap_day, Timestamp(1_709_251_198));
+        assert_eq!(leap_day.to_string(), "2024-02-29T23:59:58Z");
+    }
+
+    #[test]
+    fn impossible_dos_times_become_the_first_possible_one() {
+        let day = dos_date(2023, 4, 1);
+        for (date, time) in [
+            (0, 0),
+            (dos_date(2023, 2, 29), 0),
+            (dos_date(2023, 13, 1), 0),
+            (dos_date(2023, 4, 31), 0),
+            (day, dos_time(24, 0, 0)),
+            (day, dos_time(0, 60, 0)),
+            (day, dos_time(0, 0, 60)),
+        ] {
+            assert_eq!(
+                Timestamp::from_dos(date, time),
+                Timestamp::ZIP_EPOCH,
+                "{date:04x} {time:04x}"
+            );
+        }
+    }
+
+    #[test]
+    fn days_and_dates_are_inverse_from_1900_to_2110() {
+        for days in -25_567..51_134 {
+            let (year, month, day) = civil_from_days(days);
+            assert!((1..=days_in_month(year, month)).contains(&day));
+            assert_eq!(days_from_civil(year, month, day), days);
+        }
+        assert_eq!(Timestamp(-1).to_string(), "1969-12-31T23:59:59Z");
+    }
+}

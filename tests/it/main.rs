@@ -1,0 +1,39 @@
+//! The integration tests: one binary, a file per behaviour, and names that are sentences.
+//! All of them use the program as a user does, by its command line; what each rule is, the names say.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on says so by panicking, and one that is left out says why"
+)]
+
+/// How the tests are written: archives byte by byte, trees as values, commands in a sandbox.
+mod support;
+
+/// The naive reference: layers as plain values in, the expected tree out.
+mod model;
+
+/// The tests' own tools, judged by Info-ZIP, bsdtar and Python.
+mod foreign;
+
+/// For every generated stack: the root is what the model says, whatever the threads, the order, the policy.
+mod properties;
+
+/// What is in the root: order, kinds, modes, times, links, conflicts, the kinds of layers.
+mod extract;
+
+/// The runtime environment: formats, targets, real interpreters.
+mod environment;
+
+/// Where a root may go, and that it appears whole or not at all.
+mod destination;
+
+/// What is said: JSON, warnings, collisions, quotas, limits, usage.
+mod reports;
+
+/// What cannot be done: status, message, hint, nothing left behind.
+mod errors;
+
+/// The architecture, held by reading the source.
+mod tidy;

@@ -1,0 +1,259 @@
+//! The architecture, held by reading the source: what may name what, who may print, and that nothing is forgotten.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The longest a file may be before its tests.
+const LINES: usize = 700;
+
+/// Effects, and the crates that have them: nothing of this is named in the core.
+const EFFECTS: [&str; 12] = [
+    "std::fs",
+    "std::env",
+    "std::process",
+    "std::net",
+    "std::thread",
+    "std::os",
+    "SystemTime",
+    "nix::",
+    "rustix::",
+    "rayon",
+    "tempfile",
+    "walkdir",
+];
+
+/// One source file.
+struct Source {
+    /// Below `src`, as `host/extract.rs`.
+    name: String,
+    text: String,
+}
+
+impl Source {
+    /// The code that is shipped: without comments, and without what follows `#[cfg(test)]`. Imports in braces are written out, one
+    /// path a line, so that `use std::{env, fs}` does not hide them.
+    fn code(&self) -> String {
+        let before_tests = self.text.split("#[cfg(test)]").next().unwrap_or_default();
+        let code: Vec<&str> = before_tests
+            .lines()
+            .map(|line| line.split("//").next().unwrap_or_default())
+            .collect();
+        let code = code.join("\n");
+        let imports: Vec<String> = code
+            .split("use ")
+            .skip(1)
+            .filter_map(|rest| rest.split(';').next())
+            .filter_map(|import| import.split_once("::{"))
+            .flat_map(|(crate_name, group)| {
+                words(group).map(move |word| format!("{crate_name}::{word}"))
+            })
+            .collect();
+        format!("{code}\n{}", imports.join("\n"))
+    }
+
+    fn is_host(&self) -> bool {
+        self.name.starts_with("host/") || self.name == "host.rs"
+    }
+
+    fn is_cli(&self) -> bool {
+        self.name.starts_with("cli/") || self.name == "main.rs"
+    }
+
+    fn is_core(&self) -> bool {
+        !self.is_host() && !self.is_cli()
+    }
+
+    /// The lines of the shipped code that name this, with their numbers lost but their text kept.
+    fn lines_with(&self, what: &str) -> Vec<String> {
+        let code = self.code();
+        let lines = code.lines().filter(|line| line.contains(what));
+        lines
+            .map(|line| format!("src/{}: {}", self.name, line.trim()))
+            .collect()
+    }
+}
+
+fn words(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    for path in rust_files(&root) {
+        let name = path.strip_prefix(&root).expect("it was found below");
+        found.push(Source {
+            name: name.to_str().expect("our names are text").to_owned(),
+            text: fs::read_to_string(&path).expect("our files are text"),
+        });
+    }
+    assert!(found.len() > 3, "there is no source in {}", root.display());
+    found
+}
+
+fn rust_files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for child in fs::read_dir(directory).expect("the directory is there") {
+        let path = child.expect("it can be listed").path();
+        if path.is_dir() {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[track_caller]
+fn assert_none(found: &[String], rule: &str) {
+    assert!(found.is_empty(), "{rule}:\n{}", found.join("\n"));
+}
+
+#[test]
+fn the_core_has_no_effects() {
+    let sources = sources();
+    let core = sources.iter().filter(|source| source.is_core());
+    let found: Vec<String> = core
+        .flat_map(|source| EFFECTS.iter().flat_map(|effect| source.lines_with(effect)))
+        // Paths and names are bytes, which takes this trait and has no effect.
+        .filter(|line| !line.contains("std::os::unix::ffi"))
+        .collect();
+    assert_none(&found, "only host and cli touch the machine");
+}
+
+#[test]
+fn nothing_points_from_the_core_to_host_or_from_either_to_cli() {
+    let mut found = Vec::new();
+    for source in sources() {
+        let forbidden: &[&str] = if source.is_core() {
+            &["crate::host", "super::host", "crate::cli", "super::cli"]
+        } else if source.is_host() {
+            &["crate::cli", "super::cli", "cli::"]
+        } else {
+            &[]
+        };
+        found.extend(forbidden.iter().flat_map(|path| source.lines_with(path)));
+    }
+    assert_none(
+        &found,
+        "cli names host, host names the core, and nothing points the other way",
+    );
+}
+
+#[test]
+fn only_the_command_line_knows_clap_and_serde() {
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_cli()) {
+        let code = source.code();
+        let lines = code.lines().filter(|line| {
+            words(line).any(|word| {
+                ["clap", "serde", "serde_json", "Serialize", "Deserialize"].contains(&word)
+            })
+        });
+        found.extend(lines.map(|line| format!("src/{}: {}", source.name, line.trim())));
+    }
+    assert_none(&found, "what goes out has its own struct in cli");
+}
+
+#[test]
+fn only_the_report_prints() {
+    let found: Vec<String> = sources()
+        .iter()
+        .filter(|source| source.name != "cli/report.rs")
+        .flat_map(|source| {
+            let macros = [
+                "print!(",
+                "println!(",
+                "dbg!(",
+                "io::stdout()",
+                "io::stderr()",
+            ];
+            macros.map(|name| source.lines_with(name)).concat()
+        })
+        .collect();
+    assert_none(
+        &found,
+        "everything that is printed goes through cli/report.rs",
+    );
+}
+
+#[test]
+fn nothing_is_left_to_do() {
+    let mut found = Vec::new();
+    for source in sources() {
+        for (number, line) in source.text.lines().enumerate() {
+            if ["TODO", "FIXME", "XXX", "todo!", "unimplemented!"]
+                .iter()
+                .any(|mark| line.contains(mark))
+            {
+                found.push(format!(
+                    "src/{}:{}: {}",
+                    source.name,
+                    number + 1,
+                    line.trim()
+                ));
+            }
+        }
+    }
+    assert_none(&found, "what is unfinished is not shipped");
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let tests = rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"));
+    let tests = tests.iter().map(|path| {
+        let text = fs::read_to_string(path).expect("our files are text");
+        (path.display().to_string(), text)
+    });
+    let all = sources()
+        .into_iter()
+        .map(|source| (format!("src/{}", source.name), source.text));
+    let found: Vec<String> = all
+        .chain(tests)
+        .filter(|(_, text)| !text.starts_with("//! "))
+        .map(|(name, _)| name)
+        .collect();
+    assert_none(&found, "a file begins with `//!` and its purpose");
+}
+
+#[test]
+fn no_file_is_too_long_to_be_read() {
+    let found: Vec<String> = sources()
+        .iter()
+        .filter(|source| !source.name.ends_with("tests.rs"))
+        .map(|source| {
+            let before_tests = source.text.split("#[cfg(test)]").next().unwrap_or_default();
+            (&source.name, before_tests.lines().count())
+        })
+        .filter(|(_, lines)| *lines > LINES)
+        .map(|(name, lines)| format!("src/{name}: {lines} lines"))
+        .collect();
+    assert_none(&found, "a file has at most 700 lines before its tests");
+}
+
+#[test]
+fn no_test_file_is_forgotten() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let main = fs::read_to_string(root.join("main.rs")).expect("this binary has a main.rs");
+    let found: Vec<String> = fs::read_dir(&root)
+        .expect("the directory is there")
+        .map(|child| child.expect("it can be listed").path())
+        .filter(|path| path.is_dir() || path.extension().is_some_and(|ending| ending == "rs"))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .filter(|name| name != "main" && !main.lines().any(|line| line == format!("mod {name};")))
+        .collect();
+    assert_none(&found, "main.rs does not declare");
+}
+
+#[test]
+fn imports_in_braces_are_seen() {
+    let source = Source {
+        name: "merge.rs".into(),
+        text: "//! docs\nuse std::{\n    collections::BTreeMap,\n    fs,\n};\n// std::net\n#[cfg(test)]\nmod tests { use std::env; }".into(),
+    };
+    assert_eq!(source.lines_with("std::fs"), ["src/merge.rs: std::fs"]);
+    assert!(source.lines_with("std::net").is_empty());
+    assert!(source.lines_with("std::env").is_empty());
+}
