@@ -34,6 +34,8 @@ impl Mode {
     pub const DIRECTORY: Self = Self(0o755);
     /// What a file gets that has no mode of its own.
     pub const FILE: Self = Self(0o644);
+    /// What nobody but the owner can enter.
+    pub const PRIVATE: Self = Self(0o700);
     /// What the kernel shows for every symbolic link.
     pub const SYMLINK: Self = Self(0o777);
 

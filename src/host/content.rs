@@ -7,7 +7,7 @@ use std::io::{self, Read as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 
-use super::budget::{Budget, Grant};
+use super::budget::{Budget, Grant, zeroed};
 use super::inflate::{Inflater, StreamInflater, crc32};
 use super::root::Root;
 use super::source::{LoadedStack, Source};
@@ -21,6 +21,8 @@ use crate::path::Escaped;
 const KEPT_BYTES: usize = 2 << 20;
 /// With less than this nothing can be read.
 const LEAST_BYTES: usize = 128 << 10;
+/// Larger buffers are kept for the next large entry up to this size, so that their pages need not be made again.
+const RETAINED_BYTES: usize = 32 << 20;
 /// How far reading ahead goes: the entries of a directory mostly lie beside one another.
 const READ_AHEAD_BYTES: u64 = 256 << 10;
 /// What of it may be wasted on entries that are not wanted.
@@ -37,10 +39,19 @@ pub struct Reader<'b> {
     inflater: Option<Inflater>,
     input: Vec<u8>,
     output: Vec<u8>,
+    large: Option<Buffers<'b>>,
     /// Which bytes of which file `input` holds.
     window: Option<Window>,
     /// What `--lenient` waived since the last time it was taken away.
     pub admitted: Vec<Refusal>,
+}
+
+/// Buffers for one large entry.
+#[derive(Debug)]
+struct Buffers<'b> {
+    grant: Grant<'b>,
+    input: Vec<u8>,
+    output: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +82,7 @@ impl<'b> Reader<'b> {
             inflater: None,
             input: Vec::new(),
             output: Vec::new(),
+            large: None,
             window: None,
             admitted: Vec::new(),
         }
@@ -139,9 +151,7 @@ impl<'b> Reader<'b> {
     /// Makes `input` hold the bytes from `start` to `stop`.
     fn fill(&mut self, file: &File, start: u64, stop: u64) -> io::Result<()> {
         let bytes = usize::try_from(stop - start).unwrap_or(usize::MAX);
-        if self.input.len() < bytes {
-            self.input.resize(bytes, 0);
-        }
+        grow(&mut self.input, bytes);
         self.window = None;
         file.read_exact_at(self.input.get_mut(..bytes).unwrap_or_default(), start)?;
         self.window = Some(Window {
@@ -177,7 +187,7 @@ impl<'b> Reader<'b> {
         archive: &Archive,
         index: u32,
         place: &LayerPlace,
-        mut sink: impl FnMut(&[u8]) -> Result<(), HostError>,
+        sink: impl FnMut(&[u8]) -> Result<(), HostError>,
     ) -> Result<(), HostError> {
         let Some(&entry) = archive.entries().get(index as usize) else {
             return Ok(());
@@ -201,25 +211,47 @@ impl<'b> Reader<'b> {
             .and_then(|bytes| usize::try_from(bytes).ok());
         if entry.method == Method::Deflated
             && is_dense
-            && let Some(grant) = needed.and_then(|bytes| self.budget.take(bytes))
+            && let Some(bytes) = needed
+            && let Some(buffers) = self.large_buffers(bytes)
         {
-            let mut large = Self {
-                budget: self.budget,
-                _kept: None,
-                kept_bytes: 0,
-                inflater: self.inflater.take(),
-                input: Vec::new(),
-                output: Vec::new(),
-                window: None,
-                admitted: Vec::new(),
-            };
-            let result = large.read_whole(&reading, &mut sink);
-            self.inflater = large.inflater;
-            self.admitted.append(&mut large.admitted);
-            drop((large.input, large.output, grant));
+            // They take the place of the kept ones for the time of one entry.
+            let kept = self.swap_buffers((buffers.input, buffers.output));
+            let result = self.read_whole(&reading, sink);
+            let (input, output) = self.swap_buffers(kept);
+            if input.len() + output.len() <= RETAINED_BYTES {
+                let grant = buffers.grant;
+                self.large = Some(Buffers {
+                    grant,
+                    input,
+                    output,
+                });
+            }
             return result;
         }
         self.read_stream(&reading, sink)
+    }
+
+    /// Buffers that hold `bytes` together: those of the entry before, if they do, else new ones, if the budget allows.
+    fn large_buffers(&mut self, bytes: usize) -> Option<Buffers<'b>> {
+        let fits = |buffers: &Buffers<'_>| bytes <= buffers.grant.bytes();
+        if let Some(buffers) = self.large.take_if(|buffers| fits(buffers)) {
+            return Some(buffers);
+        }
+        // What is too small makes room for what is not.
+        self.large = None;
+        let grant = self.budget.take(bytes)?;
+        let (input, output) = (Vec::new(), Vec::new());
+        Some(Buffers {
+            grant,
+            input,
+            output,
+        })
+    }
+
+    fn swap_buffers(&mut self, (input, output): (Vec<u8>, Vec<u8>)) -> (Vec<u8>, Vec<u8>) {
+        self.window = None;
+        let input = std::mem::replace(&mut self.input, input);
+        (input, std::mem::replace(&mut self.output, output))
     }
 
     /// Judges the local header of an entry that has no data, and what follows it.
@@ -287,9 +319,7 @@ impl<'b> Reader<'b> {
             Method::Stored => data,
             Method::Deflated => {
                 let bytes = usize::try_from(entry.uncompressed_bytes).unwrap_or(usize::MAX);
-                if self.output.len() < bytes {
-                    self.output.resize(bytes, 0);
-                }
+                grow(&mut self.output, bytes);
                 let output = self.output.get_mut(..bytes).unwrap_or_default();
                 // Some writers deflate nothing to nothing.
                 if !data.is_empty() || bytes > 0 {
@@ -455,6 +485,13 @@ impl<'b> Reader<'b> {
             return Err(changed());
         }
         Ok(())
+    }
+}
+
+/// Makes a buffer at least so long. What it held is not needed: new zeroed pages cost less than copying.
+fn grow(buffer: &mut Vec<u8>, bytes: usize) {
+    if buffer.len() < bytes {
+        *buffer = zeroed(bytes);
     }
 }
 

@@ -6,7 +6,8 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::BorrowedFd;
+use std::ops::Range;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -20,11 +21,13 @@ use super::budget::Budget;
 use super::content::Reader;
 use super::destination::Destination;
 use super::interrupt::Interrupt;
-use super::root::{Root, create_directory, create_symlink, set_mode, set_modified};
+use super::root::{
+    Root, create_directory, create_symlink, open_directory, set_mode, set_modified, set_modified_at,
+};
 use super::source::{LoadedStack, Source};
 use super::stage::Published;
 use crate::archive::Refusal;
-use crate::entry::Kind;
+use crate::entry::{Kind, Mode};
 use crate::layer::LayerForm;
 use crate::merge::{MergedTree, NodeId, Origin};
 use crate::path::LayerPath;
@@ -112,29 +115,52 @@ impl Extraction<'_> {
         HostError::io(operation, format!("`{}`", self.tree.path(node)), error)
     }
 
+    /// Creates the directories level by level, each with its final mode where that lets us work in it: nobody else can enter
+    /// the stage that they lie in.
     fn create_directories(&self, root: &Root<BorrowedFd<'_>>) -> Result<(), HostError> {
         for level in &self.plan.levels {
             self.interrupt.check()?;
-            // Those of one parent stand beside one another; it is opened once for all of them.
-            let families: Vec<&[NodeId]> = level
-                .chunk_by(|&one, &other| self.tree.parent(one) == self.tree.parent(other))
-                .collect();
-            self.for_each(&families, |family| {
-                let Some(&first) = family.first() else {
-                    return Ok(());
+            self.for_each_family(root, level, |parent, node| {
+                let mode = if self.needs_mode(node) {
+                    Mode::PRIVATE
+                } else {
+                    self.tree.object(node).mode
                 };
-                let parent = self.tree.parent(first);
-                let directory = root
-                    .open_directory(self.tree.path(parent).as_bytes())
-                    .map_err(|error| self.failed("open the directory", parent, error))?;
-                for &node in *family {
-                    create_directory(&directory, self.tree.name(node))
-                        .map_err(|error| self.failed("create the directory", node, error))?;
-                }
-                Ok(())
+                create_directory(parent, self.tree.name(node), mode)
+                    .map_err(|error| self.failed("create the directory", node, error))
             })?;
         }
         Ok(())
+    }
+
+    /// Whether a directory's mode has to be set when all that lies in it is there: it forbids us to work, or the umask to give
+    /// it at once.
+    fn needs_mode(&self, node: NodeId) -> bool {
+        let bits = self.tree.object(node).mode.bits();
+        bits & 0o700 != 0o700 || bits & self.umask != 0
+    }
+
+    /// Does `work` for all `nodes`, each with its parent directory open. Those of one parent must stand beside one another: it
+    /// is opened once for all of them.
+    fn for_each_family(
+        &self,
+        root: &Root<BorrowedFd<'_>>,
+        nodes: &[NodeId],
+        work: impl Fn(&OwnedFd, NodeId) -> Result<(), HostError> + Sync,
+    ) -> Result<(), HostError> {
+        let is_family =
+            |&one: &NodeId, &other: &NodeId| self.tree.parent(one) == self.tree.parent(other);
+        let families: Vec<&[NodeId]> = nodes.chunk_by(is_family).collect();
+        self.for_each(&families, |family| {
+            let Some(&first) = family.first() else {
+                return Ok(());
+            };
+            let parent = self.tree.parent(first);
+            let directory = root
+                .open_directory(self.tree.path(parent).as_bytes())
+                .map_err(|error| self.failed("open the directory", parent, error))?;
+            family.iter().try_for_each(|&node| work(&directory, node))
+        })
     }
 
     /// Does `work` for all items on all threads; of several failures the one that stands first is returned.
@@ -290,52 +316,36 @@ impl Extraction<'_> {
     }
 
     fn create_symlinks(&self, root: &Root<BorrowedFd<'_>>) -> Result<(), HostError> {
-        self.for_each(&self.plan.symlinks, |&node| {
-            let parent = self.tree.parent(node);
-            let directory = root
-                .open_directory(self.tree.path(parent).as_bytes())
-                .map_err(|error| self.failed("open the directory", parent, error))?;
+        self.for_each_family(root, &self.plan.symlinks, |parent, node| {
             let target = self
                 .tree
                 .target_of(self.tree.provider(node))
                 .unwrap_or_default();
-            create_symlink(
-                &directory,
-                self.tree.name(node),
-                target,
-                self.tree.object(node).modified,
-            )
-            .map_err(|error| self.failed("create the link", node, error))
+            let modified = self.tree.object(node).modified;
+            create_symlink(parent, self.tree.name(node), target, modified)
+                .map_err(|error| self.failed("create the link", node, error))
         })
     }
 
-    /// Sets the modes and times of the directories of some levels, the deepest first: what is made in a directory changes
-    /// its time, and its mode may forbid to make anything.
+    /// Sets the times of the directories of some levels, and the modes that could not be set at once. What is made in a
+    /// directory changes its time, so this comes last; what is set in one changes nothing in the directory above.
     fn finish_directories(
         &self,
         root: &Root<BorrowedFd<'_>>,
-        levels: std::ops::Range<usize>,
+        levels: Range<usize>,
     ) -> Result<(), HostError> {
-        for level in self
-            .plan
-            .levels
-            .get(levels)
-            .unwrap_or_default()
-            .iter()
-            .rev()
-        {
-            self.for_each(level, |&node| {
-                let directory = root
-                    .open_directory(self.tree.path(node).as_bytes())
-                    .map_err(|error| self.failed("open the directory", node, error))?;
-                let object = self.tree.object(node);
-                set_mode(&directory, object.mode)
+        let levels = self.plan.levels.get(levels).unwrap_or_default();
+        let directories: Vec<NodeId> = levels.iter().flatten().copied().collect();
+        self.for_each_family(root, &directories, |parent, node| {
+            let object = self.tree.object(node);
+            if self.needs_mode(node) {
+                open_directory(parent, self.tree.name(node))
+                    .and_then(|directory| set_mode(directory, object.mode))
                     .map_err(|error| self.failed("set the mode of the directory", node, error))?;
-                set_modified(&directory, object.modified)
-                    .map_err(|error| self.failed("set the time of the directory", node, error))
-            })?;
-        }
-        Ok(())
+            }
+            set_modified_at(parent, self.tree.name(node), object.modified)
+                .map_err(|error| self.failed("set the time of the directory", node, error))
+        })
     }
 }
 

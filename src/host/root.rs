@@ -132,13 +132,17 @@ impl<'s> Root<BorrowedFd<'s>> {
     }
 }
 
-/// Creates a directory that only we can enter until its mode is set.
+/// Creates a directory. Its mode is `mode` less the process's umask.
 ///
 /// # Errors
 ///
 /// `EEXIST` when something is there, whatever `mkdirat(2)` answers else.
-pub fn create_directory(parent: impl AsFd, name: &[u8]) -> Result<(), Errno> {
-    mkdirat(parent, name, ModeBits::S_IRWXU)
+pub fn create_directory(parent: impl AsFd, name: &[u8], mode: Mode) -> Result<(), Errno> {
+    mkdirat(
+        parent,
+        name,
+        ModeBits::from_bits_truncate(mode.bits().into()),
+    )
 }
 
 /// Creates a link and sets its own time.
@@ -153,6 +157,15 @@ pub fn create_symlink(
     modified: Timestamp,
 ) -> Result<(), Errno> {
     symlinkat(target, &parent, name)?;
+    set_modified_at(parent, name, modified)
+}
+
+/// Sets the time of last modification of what lies directly in a directory; of a link itself, not of what it leads to.
+///
+/// # Errors
+///
+/// Whatever `utimensat(2)` answers.
+pub fn set_modified_at(parent: impl AsFd, name: &[u8], modified: Timestamp) -> Result<(), Errno> {
     let (accessed, modified) = times(modified);
     utimensat(
         parent,
