@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use rayon::ThreadPool;
 
 use slashopt::archive::Strictness;
-use slashopt::collisions::{Collisions, SameBytes, pairs_to_compare};
+use slashopt::collisions::{Class, Collisions, SameBytes, pairs_to_compare};
 use slashopt::entry::Kind;
 use slashopt::host::HostError;
 use slashopt::host::budget::Budget;
@@ -292,29 +292,8 @@ pub(crate) fn tree_warnings(
     on_collision: plan::OnCollision,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
-    let counts = collisions.counts;
-    if on_collision == plan::OnCollision::Warn && counts.that_matter() > 0 {
-        let conflicts: Vec<_> = collisions
-            .all
-            .iter()
-            .filter(|collision| collision.class == slashopt::collisions::Class::Type)
-            .take(plan::EXAMPLES)
-            .map(|collision| collision.path.clone())
-            .collect();
-        let named = if conflicts.is_empty() {
-            String::new()
-        } else {
-            format!(
-                "; of another kind: {}",
-                plan::listed(&conflicts, counts.r#type)
-            )
-        };
-        warnings.push(format!(
-            "{} overridden with other content, {} with another mode, {} of another kind{named}",
-            paths(counts.content),
-            counts.mode,
-            counts.r#type
-        ));
+    if on_collision == plan::OnCollision::Warn && collisions.counts.that_matter() > 0 {
+        warnings.push(overridden(collisions));
     }
     let (mut unreadable, mut outside) = (Vec::new(), Vec::new());
     let (mut unreadable_count, mut outside_count) = (0, 0);
@@ -358,8 +337,31 @@ pub(crate) fn tree_warnings(
     warnings
 }
 
-fn paths(count: usize) -> String {
-    format!("{count} path{}", if count == 1 { "" } else { "s" })
+/// One line on what was overridden and matters. Conflicts of kind are named: nobody expects them.
+fn overridden(collisions: &Collisions) -> String {
+    let counts = collisions.counts;
+    let kinds = [
+        (counts.content, "with other content"),
+        (counts.mode, "with another mode"),
+        (counts.r#type, "by another kind of object"),
+    ];
+    let parts: Vec<String> = kinds
+        .into_iter()
+        .filter(|&(count, _)| count > 0)
+        .map(|(count, how)| format!("{count} {how}"))
+        .collect();
+    let conflicts = collisions
+        .all
+        .iter()
+        .filter(|collision| collision.class == Class::Type)
+        .map(|collision| collision.path.clone());
+    let examples: Vec<_> = conflicts.take(plan::EXAMPLES).collect();
+    let named = if examples.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", plan::listed(&examples, counts.r#type))
+    };
+    format!("later layers override paths: {}{named}", parts.join(", "))
 }
 
 /// A number of bytes as people type it: `1048576`, `512K`, `10G`, `1GiB`.
