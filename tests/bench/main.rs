@@ -1,0 +1,246 @@
+//! The floor: what extracting a stack costs at least, whoever does it.
+//!
+//! It inflates every winning entry from memory, with the decoder that its size would get, and creates the same tree with the
+//! same bytes, modes and times from memory. Reading archives, judging and merging them, checking sums and publishing are not
+//! in it. Each part is timed alone, and one JSON object is printed: seconds of wall time, and of processor time.
+//!
+//! `cargo bench --bench floor -- DIRECTORY THREADS LAYER...`
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a measurement that cannot be made says so by panicking"
+)]
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use slashopt::archive::Method;
+use slashopt::host::budget::Budget;
+use slashopt::host::content::Reader;
+use slashopt::host::root::{
+    Root, create_directory, create_symlink, set_mode, set_modified, set_modified_at,
+};
+use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack, Source};
+use slashopt::layer::LayerForm;
+use slashopt::merge::{LinkedDirectory, MergedTree, NodeId};
+use slashopt::path::LayerPath;
+use slashopt::plan::{ExtractPlan, Limits};
+
+/// A file that is to be made.
+struct Planned {
+    path: LayerPath,
+    node: NodeId,
+    compressed: Option<Vec<u8>>,
+    content: Vec<u8>,
+}
+
+fn main() {
+    let mut arguments = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench");
+    let directory = arguments.next().expect("a directory");
+    let threads: usize = arguments
+        .next()
+        .and_then(|count| count.parse().ok())
+        .expect("a number of threads");
+    let inputs: Vec<LayerInput> = arguments
+        .map(|layer| LayerInput::Path(layer.into()))
+        .collect();
+    let budget = Budget::default();
+    let options = LoadOptions {
+        limits: Limits {
+            max_bytes: u64::MAX,
+            max_entries: u64::MAX,
+        },
+        ..LoadOptions::default()
+    };
+    let loaded = LoadedStack::load(&inputs, options, &budget).expect("layers");
+    let tree = MergedTree::merge(&loaded.stack, LinkedDirectory::Replace, &loaded.hasher);
+    let plan = ExtractPlan::new(&tree);
+    let files: Vec<Planned> = plan
+        .batches
+        .iter()
+        .flat_map(|batch| batch.files.clone())
+        .map(|place| planned(&loaded, &tree, plan.files[place], &budget))
+        .collect();
+
+    let inflate = timed(|| in_parallel(threads, &files, inflate_all));
+    let create = timed(|| create_all(threads, &tree, &plan, &files, Path::new(&directory)));
+    println!(
+        "{{\"inflate_wall\": {:.6}, \"inflate_cpu\": {:.6}, \"create_wall\": {:.6}, \"create_cpu\": {:.6}}}",
+        inflate.0, inflate.1, create.0, create.1
+    );
+}
+
+fn planned(loaded: &LoadedStack, tree: &MergedTree<'_>, node: NodeId, budget: &Budget) -> Planned {
+    let origin = tree.provider(node);
+    let mut content = Vec::new();
+    Reader::new(budget)
+        .read(loaded, origin, |bytes| {
+            content.extend_from_slice(bytes);
+            Ok(())
+        })
+        .expect("content");
+    let layer = loaded.stack.get(origin.layer).expect("a layer");
+    let compressed = match (&layer.form, loaded.source(origin.layer)) {
+        (LayerForm::Archive(archive), Some(Source::Archive(file))) => {
+            let index = layer.entry_of(origin.node).expect("an entry");
+            let entry = &archive.entries()[index as usize];
+            let header_bytes = usize::try_from(entry.longest_header()).expect("a header");
+            let mut header = vec![0; header_bytes];
+            file.read_exact_at(&mut header, entry.header_offset)
+                .expect("a header");
+            let start = archive
+                .judge_local(index, &header)
+                .expect("a sound header")
+                .data_start;
+            let mut data = vec![0; usize::try_from(entry.compressed_bytes).expect("in memory")];
+            file.read_exact_at(&mut data, entry.header_offset + start as u64)
+                .expect("data");
+            (entry.method == Method::Deflated && !content.is_empty()).then_some(data)
+        }
+        _ => None,
+    };
+    Planned {
+        path: tree.path(node),
+        node,
+        compressed,
+        content,
+    }
+}
+
+/// Wall and processor seconds of `work`.
+fn timed(work: impl FnOnce()) -> (f64, f64) {
+    let processor = || {
+        let usage = getrusage(UsageWho::RUSAGE_SELF).expect("usage");
+        [usage.user_time(), usage.system_time()]
+            .iter()
+            .map(|time| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6)
+            .sum::<f64>()
+    };
+    let (started, before) = (Instant::now(), processor());
+    work();
+    (started.elapsed().as_secs_f64(), processor() - before)
+}
+
+/// Gives each thread the next piece until none is left.
+fn in_parallel<T: Sync>(
+    threads: usize,
+    items: &[T],
+    work: impl Fn(&mut dyn Iterator<Item = &T>) + Sync,
+) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                work(&mut std::iter::from_fn(|| {
+                    items.get(next.fetch_add(1, Ordering::Relaxed))
+                }));
+            });
+        }
+    });
+}
+
+#[allow(unsafe_code, reason = "the decoder is a C library")]
+fn inflate_all(files: &mut dyn Iterator<Item = &Planned>) {
+    use libdeflate_sys::{
+        libdeflate_alloc_decompressor, libdeflate_deflate_decompress, libdeflate_free_decompressor,
+    };
+    // SAFETY: it takes nothing and gives a decompressor that is freed below.
+    let decompressor = unsafe { libdeflate_alloc_decompressor() };
+    let mut output: Vec<u8> = Vec::new();
+    for file in files {
+        let Some(data) = &file.compressed else {
+            continue;
+        };
+        if output.len() < file.content.len() {
+            output.resize(file.content.len(), 0);
+        }
+        // SAFETY: the pointers are valid for the lengths given; a null result is allowed when the size is exact.
+        let result = unsafe {
+            libdeflate_deflate_decompress(
+                decompressor,
+                data.as_ptr().cast(),
+                data.len(),
+                output.as_mut_ptr().cast(),
+                file.content.len(),
+                std::ptr::null_mut(),
+            )
+        };
+        assert_eq!(result, 0, "it inflates");
+    }
+    // SAFETY: it is freed once.
+    unsafe { libdeflate_free_decompressor(decompressor) };
+}
+
+fn create_all(
+    threads: usize,
+    tree: &MergedTree<'_>,
+    plan: &ExtractPlan,
+    files: &[Planned],
+    directory: &Path,
+) {
+    let umask = slashopt::host::extract::read_umask();
+    std::fs::create_dir(directory).expect("a fresh directory");
+    let root = Root::new(File::open(directory).expect("the directory"));
+    for level in &plan.levels {
+        let families: Vec<&[NodeId]> = level
+            .chunk_by(|&one, &other| tree.parent(one) == tree.parent(other))
+            .collect();
+        in_parallel(threads, &families, |families| {
+            for family in families {
+                let parent = root
+                    .open_directory(tree.path(tree.parent(family[0])).as_bytes())
+                    .expect("a directory");
+                for &node in *family {
+                    create_directory(&parent, tree.name(node), tree.object(node).mode)
+                        .expect("a directory");
+                }
+            }
+        });
+    }
+    in_parallel(threads, files, |files| {
+        for file in files {
+            let object = tree.object(file.node);
+            let mut created = File::from(
+                root.create_file(file.path.as_bytes(), object.mode)
+                    .expect("a file"),
+            );
+            created.write_all(&file.content).expect("written");
+            if object.mode.bits() & umask != 0 {
+                set_mode(&created, object.mode).expect("a mode");
+            }
+            set_modified(&created, object.modified).expect("a time");
+        }
+    });
+    let directories: Vec<NodeId> = plan.levels.iter().flatten().copied().collect();
+    for (nodes, are_links) in [(&plan.symlinks, true), (&directories, false)] {
+        let families: Vec<&[NodeId]> = nodes
+            .chunk_by(|&one, &other| tree.parent(one) == tree.parent(other))
+            .collect();
+        in_parallel(threads, &families, |families| {
+            for family in families {
+                let parent = root
+                    .open_directory(tree.path(tree.parent(family[0])).as_bytes())
+                    .expect("a directory");
+                for &node in *family {
+                    let (name, modified) = (tree.name(node), tree.object(node).modified);
+                    if are_links {
+                        let target = tree.target_of(tree.provider(node)).expect("a target");
+                        create_symlink(&parent, name, target, modified).expect("a link");
+                    } else {
+                        set_modified_at(&parent, name, modified).expect("a time");
+                    }
+                }
+            }
+        });
+    }
+}
