@@ -133,6 +133,8 @@ pub struct Request<'a> {
     pub caller: &'a Caller,
     /// The directories in which this machine's loader looks by itself, in its order.
     pub loader_directories: &'a [PathBuf],
+    /// Whether there is something at a path of this machine.
+    pub is_on_this_machine: &'a dyn Fn(&Path) -> bool,
     /// The function's own configuration. It replaces a default whole and cannot set what AWS reserves.
     pub configuration: &'a [Assignment],
     /// Assignments that are made last and may set anything.

@@ -118,6 +118,7 @@ pub(crate) fn run(arguments: &EnvArgs, global: &GlobalArgs, report: &Report) -> 
         in_task_root: &in_task_root,
         caller: &head_of_paths(shape, &arguments.base_path),
         loader_directories: &loader_directories(),
+        is_on_this_machine: &Path::exists,
         configuration: &assignments(&arguments.set, "--set")?,
         overrides: &assignments(&arguments.env, "--env")?,
     })

@@ -5,8 +5,9 @@
 //! of its variables: function before layers for Python, Ruby and Java, and for Node.js layers before the
 //! function's own directory, whose `node_modules` Node.js searches before any `NODE_PATH`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
 
 use super::{
     Beginning, Environment, LeftOut, LeftOutReason, Presence, Request, Roots, SearchEntry,
@@ -52,11 +53,11 @@ impl Host<'_> {
 
     /// `LD_LIBRARY_PATH`: the caller's, the loader's own directories, the function's, the layers'.
     ///
-    /// The loader searches this variable before its own directories. Were they not named in it, a
+    /// The loader searches this variable before its own directories. Were those not named in it, a
     /// `libcrypto.so.3` in a layer would replace the system's in every program that starts, which cannot
-    /// happen on Lambda. Where there is nothing of the function or the layers to find, the variable is
-    /// left alone: naming the loader's directories has no use then, and its price, which is that a
-    /// program's own `RUNPATH` comes after them.
+    /// happen on Lambda. Naming one has a price: a program's own `RUNPATH` comes after it, so that an
+    /// interpreter which was built elsewhere may get the system's `libpython`. Only a directory that
+    /// holds a library of the same name as one of the function's or the layers' is worth that.
     fn libraries(&mut self) {
         const NAME: &str = "LD_LIBRARY_PATH";
         let Roots { opt, task } = self.roots;
@@ -87,6 +88,7 @@ impl Host<'_> {
             .request
             .loader_directories
             .iter()
+            .filter(|directory| self.is_threatened(directory))
             .map(|directory| SearchEntry {
                 directory: directory.clone().into_os_string(),
                 rule: LOADERS_OWN,
@@ -100,6 +102,20 @@ impl Host<'_> {
             "the caller's, the system's, the function's, the layers': none shadows one before it",
             entries,
         );
+    }
+
+    /// Whether a library of the function or the layers would take the place of one in this directory of the loader's.
+    fn is_threatened(&self, directory: &Path) -> bool {
+        let Roots { opt, task } = self.roots;
+        let folders = [
+            task.holds.names_in(b""),
+            task.holds.names_in(b"lib"),
+            opt.holds.names_in(b"lib"),
+        ];
+        let names = folders.iter().flatten();
+        names
+            .filter(|name| name.windows(3).any(|part| part == b".so"))
+            .any(|name| (self.request.is_on_this_machine)(&directory.join(OsStr::from_bytes(name))))
     }
 
     /// The variables through which the runtime's interpreter searches.

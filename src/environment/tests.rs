@@ -118,6 +118,7 @@ impl Asked {
             in_task_root: &self.task,
             caller: &caller,
             loader_directories: &["/lib64".into(), "/usr/lib64".into()],
+            is_on_this_machine: &|path| path.ends_with("libssl.so.3"),
             configuration: &parse(&self.set),
             overrides: &parse(&self.env),
         })
@@ -147,7 +148,7 @@ fn names(environment: &Environment) -> Vec<&str> {
 
 const EVERY_FOLDER: [&str; 11] = [
     "bin",
-    "lib",
+    "lib/libssl.so.3",
     "python/lib/python3.12/site-packages",
     "python",
     "nodejs/node20/node_modules",
@@ -263,17 +264,31 @@ fn the_library_path_is_left_alone_where_nothing_is_to_be_found() {
         let last = if opt.is_empty() { "" } else { ":/opt/lib" };
         asked.expect(
             "LD_LIBRARY_PATH",
-            Some(&format!(
-                "/x:/lib64:/usr/lib64:/var/task:/var/task/lib{last}"
-            )),
+            Some(&format!("/x:/var/task:/var/task/lib{last}")),
         );
+    }
+}
+
+#[test]
+fn the_loaders_directories_are_named_only_where_one_of_their_libraries_is_threatened() {
+    for (library, expected) in [
+        (
+            "lib/libssl.so.3",
+            "/lib64:/usr/lib64:/var/task:/var/task/lib:/opt/lib",
+        ),
+        ("lib/libours.so.1", "/var/task:/var/task/lib:/opt/lib"),
+        ("lib/notes.txt", "/var/task:/var/task/lib:/opt/lib"),
+    ] {
+        let mut asked = asked("python3.12", Target::Host);
+        asked.opt = Memory::directories(&[library]);
+        asked.expect("LD_LIBRARY_PATH", Some(expected));
     }
 }
 
 #[test]
 fn the_callers_own_comes_first_without_empty_elements_and_nothing_comes_twice() {
     let mut asked = asked("python3.12", Target::Host);
-    asked.opt = Memory::directories(&["bin", "lib"]);
+    asked.opt = Memory::directories(&["bin", "lib/libssl.so.3"]);
     for (callers, path) in [
         ("", "/opt/bin"),
         ("/bin", "/bin:/opt/bin"),

@@ -26,6 +26,9 @@ mod extract;
 /// The runtime environment: formats, targets, real interpreters.
 mod environment;
 
+/// Layers as people really make them, against other tools, interpreters and AWS's bootstraps.
+mod real_layers;
+
 /// Where a root may go, and that it appears whole or not at all.
 mod destination;
 

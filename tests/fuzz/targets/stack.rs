@@ -20,16 +20,7 @@ use slashopt::plan::ExtractPlan;
 #[path = "../../it/model.rs"]
 mod model;
 #[allow(dead_code, reason = "shared with the integration tests")]
-mod support {
-    #[path = "../../../it/support/tree.rs"]
-    pub(crate) mod tree;
-    #[path = "../../../it/support/zip.rs"]
-    pub(crate) mod zip;
-
-    pub(crate) fn shown(bytes: &[u8]) -> String {
-        String::from_utf8_lossy(bytes).into_owned()
-    }
-}
+mod support;
 
 use model::{Entry, Object, OnTypeConflict, merge};
 use support::{tree::Tree, zip};
