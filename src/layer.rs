@@ -105,7 +105,9 @@ pub struct Layer {
     /// The targets of the symbolic links, by entry. They are read before merging: whether a directory merges through a link,
     /// and whether a link leaves the root, cannot be known otherwise.
     targets: HashMap<u32, Box<[u8]>>,
-    /// What was waived in the names, in the order of the entries.
+    /// Entries that no node stands for: those of the root itself, and those whose place a later one of their name took.
+    unplaced: Vec<u32>,
+    /// What was waived in the names, and in what was read before merging.
     admitted: Vec<Refusal>,
 }
 
@@ -121,7 +123,11 @@ impl Layer {
         code_bytes: u64,
         hasher: &NameHasher,
     ) -> Result<Self, Refusal> {
-        let (nodes, admitted) = grow(
+        let Grown {
+            nodes,
+            unplaced,
+            admitted,
+        } = grow(
             &archive,
             archive.entries().len(),
             archive.strictness(),
@@ -133,6 +139,7 @@ impl Layer {
             code_bytes,
             nodes,
             targets: HashMap::new(),
+            unplaced,
             admitted,
         })
     }
@@ -147,7 +154,11 @@ impl Layer {
         listing: Listing,
         hasher: &NameHasher,
     ) -> Result<Self, Refusal> {
-        let (nodes, admitted) = grow(&listing, listing.len(), Strictness::Strict, hasher)?;
+        let Grown {
+            nodes,
+            unplaced,
+            admitted,
+        } = grow(&listing, listing.len(), Strictness::Strict, hasher)?;
         let code_bytes = listing.entries.iter().map(|entry| entry.object.size).sum();
         Ok(Self {
             source,
@@ -155,6 +166,7 @@ impl Layer {
             code_bytes,
             nodes,
             targets: HashMap::new(),
+            unplaced,
             admitted,
         })
     }
@@ -169,6 +181,17 @@ impl Layer {
             .collect();
         links.sort_unstable();
         links
+    }
+
+    /// The entries that no tree holds, those of the root itself and those that a later one of their name replaced, in the
+    /// layer's order: they make nothing, but must not hide anything either.
+    pub fn unplaced(&self) -> &[u32] {
+        &self.unplaced
+    }
+
+    /// Notes what was waived while links and unplaced entries were read.
+    pub fn admit(&mut self, waived: Vec<Refusal>) {
+        self.admitted.extend(waived);
     }
 
     /// Notes the target of one of [`Layer::unread_links`].
@@ -338,13 +361,20 @@ impl Names for Listing {
     }
 }
 
+/// What the entries of a layer make.
+struct Grown {
+    nodes: Vec<LayerNode>,
+    unplaced: Vec<u32>,
+    admitted: Vec<Refusal>,
+}
+
 /// The tree of all `count` entries, in their order.
 fn grow<N: Names>(
     names: &N,
     count: usize,
     strictness: Strictness,
     hasher: &NameHasher,
-) -> Result<(Vec<LayerNode>, Vec<Refusal>), Refusal> {
+) -> Result<Grown, Refusal> {
     let mut builder = TreeBuilder::new(names, hasher, count);
     let mut admitted = Vec::new();
     for index in 0..u32::try_from(count).unwrap_or(u32::MAX) {
@@ -356,7 +386,12 @@ fn grow<N: Names>(
             refuse(rule).admit(strictness, &mut admitted)?;
         }
     }
-    Ok((builder.nodes, admitted))
+    builder.unplaced.sort_unstable();
+    Ok(Grown {
+        nodes: builder.nodes,
+        unplaced: builder.unplaced,
+        admitted,
+    })
 }
 
 /// Grows the tree of a layer entry by entry.
@@ -365,6 +400,7 @@ struct TreeBuilder<'n, N> {
     hasher: &'n NameHasher,
     nodes: Vec<LayerNode>,
     table: HashTable<u32>,
+    unplaced: Vec<u32>,
     /// The entry before, its directory, and how many bytes of its name say so: most entries lie beside the one before.
     last_parent: Option<(u32, u32, usize)>,
 }
@@ -387,6 +423,7 @@ impl<'n, N: Names> TreeBuilder<'n, N> {
             hasher,
             nodes,
             table: HashTable::with_capacity(entries),
+            unplaced: Vec::new(),
             last_parent: None,
         }
     }
@@ -398,6 +435,7 @@ impl<'n, N: Names> TreeBuilder<'n, N> {
         let mut components = name.components();
         // The root's own entry says nothing that counts.
         let Some(last) = components.next_back() else {
+            self.unplaced.push(index);
             return Ok(());
         };
         let parent_bytes = distance(whole, last);
@@ -432,6 +470,9 @@ impl<'n, N: Names> TreeBuilder<'n, N> {
         let before = (node.entry != NO_ENTRY)
             .then(|| self.names.object(node.entry))
             .flatten();
+        if node.entry != NO_ENTRY {
+            self.unplaced.push(node.entry);
+        }
         (node.entry, node.kind, node.name_start) = (index, object.kind, place);
         let differing = match before {
             Some(before) if before.kind != object.kind => "kind",

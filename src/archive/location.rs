@@ -32,7 +32,10 @@ impl DirectoryLocation {
     pub fn find(tail: &[u8], file_bytes: u64, strictness: Strictness) -> Result<Self, Refusal> {
         let mut admitted = Vec::new();
         let (place, end) = find_end_record(tail, file_bytes, strictness, &mut admitted)?;
-        if contains_signature(end.comment) {
+        // A signature may also begin in the last fields of the record and end in the comment: who searches from the end of the
+        // file would find that one.
+        let record = tail.get(place + 1..place + END_RECORD_BYTES + end.comment.len());
+        if record.is_none_or(contains_signature) {
             return Err(Refusal::archive(Rule::SignatureInComment));
         }
         let tail_offset = file_bytes - tail.len() as u64;

@@ -20,16 +20,16 @@ use crate::path::Escaped;
 use crate::timestamp::Timestamp;
 use header::judge_header;
 use records::{
-    DIGITAL_SIGNATURE, DIRECTORY_HEADER_BYTES, DirectoryHeader, END_RECORD_BYTES, Fields,
-    LOCAL_HEADER_BYTES, ZIP64_END_RECORD_BYTES, ZIP64_LOCATOR_BYTES,
+    DIRECTORY_HEADER_BYTES, DirectoryHeader, END_RECORD_BYTES, Fields, LOCAL_HEADER_BYTES,
+    ZIP64_END_RECORD_BYTES, ZIP64_LOCATOR_BYTES,
 };
 
 /// How many of the last bytes of an archive [`DirectoryLocation::find`] wants: the end records, the longest comment, and as
 /// much NUL padding again (tape-minded writers fill blocks of 10 KiB).
 pub const TAIL_BYTES: usize =
     END_RECORD_BYTES + ZIP64_LOCATOR_BYTES + ZIP64_END_RECORD_BYTES + 2 * 0xffff;
-/// The longest central directory that is read: a million entries need a tenth of it.
-pub const MAX_DIRECTORY_BYTES: u64 = 1 << 30;
+/// The longest central directory that is read: a million entries need less than half of it.
+pub const MAX_DIRECTORY_BYTES: u64 = 256 << 20;
 /// Bytes of a link's target, `PATH_MAX` without the final NUL: `symlink(2)` takes no more.
 pub const MAX_TARGET_BYTES: u64 = 4095;
 
@@ -134,7 +134,7 @@ impl Archive {
                 .min(directory.len() / DIRECTORY_HEADER_BYTES),
         );
         let mut fields = Fields(&directory);
-        while !fields.0.is_empty() && !fields.0.starts_with(&DIGITAL_SIGNATURE.to_le_bytes()) {
+        while !fields.0.is_empty() {
             let index = u32::try_from(entries.len()).map_err(|_| {
                 Refusal::archive(Rule::DirectoryDamaged(
                     "it has more entries than any archive",
@@ -145,6 +145,14 @@ impl Archive {
                     "an entry is not one, or is cut off",
                 )));
             };
+            if entries.len() as u64 == location.entries {
+                // Those that nobody announced are counted, not kept.
+                let more = std::iter::from_fn(|| DirectoryHeader::parse(&mut fields)).count();
+                return Err(Refusal::archive(Rule::EntryCount {
+                    stated: location.entries,
+                    found: location.entries + 1 + more as u64,
+                }));
+            }
             let name_start = directory.len()
                 - fields.0.len()
                 - header.comment.len()
@@ -166,11 +174,6 @@ impl Archive {
                 name_start: u32::try_from(name_start).unwrap_or(u32::MAX),
                 ..entry
             });
-        }
-        if !fields.0.is_empty() && !is_digital_signature(fields) {
-            return Err(Refusal::archive(Rule::DirectoryDamaged(
-                "bytes follow its last entry",
-            )));
         }
         let found = entries.len() as u64;
         if found != location.entries {
@@ -201,10 +204,12 @@ impl Archive {
         if !order.is_sorted() {
             order.sort_unstable();
         }
-        if let Some(&(offset, _)) = order.first()
-            && offset > first
-        {
-            Refusal::archive(Rule::PrependedBytes(offset - first))
+        // Without any entry the directory itself comes first.
+        let start = order
+            .first()
+            .map_or(directory_offset, |&(offset, _)| offset);
+        if start > first {
+            Refusal::archive(Rule::PrependedBytes(start - first))
                 .admit(self.strictness, &mut self.admitted)?;
         }
         // Of several bad entries the one that stands first in the directory is named.
@@ -263,12 +268,4 @@ impl Archive {
             None => Refusal::archive(rule),
         }
     }
-}
-
-/// Whether the rest of the directory is one digital signature and nothing else (APPNOTE 4.3.13).
-fn is_digital_signature(mut fields: Fields<'_>) -> bool {
-    fields.u32() == Some(DIGITAL_SIGNATURE)
-        && fields
-            .u16()
-            .is_some_and(|length| fields.0.len() == usize::from(length))
 }

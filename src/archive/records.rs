@@ -4,8 +4,6 @@
 pub(super) const LOCAL_HEADER: u32 = 0x0403_4b50;
 /// `PK\x01\x02`, a central directory header (4.3.12).
 pub(super) const DIRECTORY_HEADER: u32 = 0x0201_4b50;
-/// `PK\x05\x05`, a digital signature of the central directory (4.3.13).
-pub(super) const DIGITAL_SIGNATURE: u32 = 0x0505_4b50;
 /// `PK\x05\x06`, the end of central directory record (4.3.16).
 pub(super) const END_RECORD: u32 = 0x0605_4b50;
 /// `PK\x06\x06`, the zip64 end of central directory record (4.3.14).

@@ -254,12 +254,13 @@ impl<'b> Reader<'b> {
         (input, std::mem::replace(&mut self.output, output))
     }
 
-    /// Judges the local header of an entry that has no data, and what follows it.
+    /// Judges the local header of an entry and what follows its data, but not the data: an entry that makes nothing is not worth
+    /// inflating.
     ///
     /// # Errors
     ///
     /// As [`Reader::read`].
-    pub fn verify_empty(
+    pub fn verify_headers(
         &mut self,
         file: &File,
         archive: &Archive,
@@ -310,8 +311,10 @@ impl<'b> Reader<'b> {
             bytes.get(local.data_start..data_stop).unwrap_or_default(),
             bytes.get(data_stop..).unwrap_or_default(),
         );
+        // No more of it is looked at than when the entry is streamed: memory must not decide what is accepted.
+        let seen = usize::try_from(REST_BYTES).unwrap_or(usize::MAX);
         let waived = archive
-            .judge_rest(index, rest, rest.len() as u64)
+            .judge_rest(index, rest.get(..seen).unwrap_or(rest), rest.len() as u64)
             .map_err(|refusal| reading.refused(refusal))?;
         self.admitted
             .extend(local.admitted.into_iter().chain(waived));
@@ -352,8 +355,10 @@ impl<'b> Reader<'b> {
         let start = entry.header_offset + data_start;
         let stop = start + entry.compressed_bytes;
         let piece_bytes = self.kept_bytes.max(LEAST_BYTES) / 2;
-        let mut stream =
-            (entry.method == Method::Deflated).then(|| StreamInflater::new(piece_bytes));
+        // Some writers deflate nothing to nothing.
+        let is_nothing = entry.compressed_bytes == 0 && entry.uncompressed_bytes == 0;
+        let mut stream = (entry.method == Method::Deflated && !is_nothing)
+            .then(|| StreamInflater::new(piece_bytes));
         let (mut crc, mut produced, mut at) = (0, 0_u64, start);
         let mut deliver = |bytes: &[u8]| {
             crc = crc32(crc, bytes);

@@ -229,7 +229,7 @@ fn load_archive(
     let archive = Archive::judge(directory, location, options.strictness).map_err(refused)?;
     let mut layer = Layer::from_archive(place.source.clone(), archive, archive_bytes, hasher)
         .map_err(refused)?;
-    read_links(&mut layer, &file, place, budget)?;
+    read_links_and_unplaced(&mut layer, &file, place, budget)?;
     tracing::debug!(
         layer = place.number,
         entries = layer.entries(),
@@ -281,7 +281,9 @@ fn read_directory(
 /// Bytes of all link targets of one archive.
 const MAX_TARGETS_BYTES: u64 = 16 << 20;
 
-fn read_links(
+/// Reads what merging wants to know, the targets of the links, and judges what it leaves out, the entries that no tree holds:
+/// neither is read again.
+fn read_links_and_unplaced(
     layer: &mut Layer,
     file: &File,
     place: &LayerPlace,
@@ -313,6 +315,10 @@ fn read_links(
         }
         targets.push((index, target.into_boxed_slice()));
     }
+    for &index in layer.unplaced() {
+        reader.verify_headers(file, archive, index, place)?;
+    }
+    layer.admit(reader.admitted);
     for (index, target) in targets {
         layer.set_target(index, target);
     }

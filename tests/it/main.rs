@@ -38,5 +38,14 @@ mod reports;
 /// What cannot be done: status, message, hint, nothing left behind.
 mod errors;
 
+/// Odd and hostile archives, each with its verdict, and what other readers make of the accepted ones.
+mod hostile;
+
+/// Archives that ask for more than they are worth: refused, in little memory.
+mod bombs;
+
+/// Good archives, cut and flipped at every byte that matters.
+mod mutations;
+
 /// The architecture, held by reading the source.
 mod tidy;

@@ -99,6 +99,10 @@ pub(crate) enum Descriptor {
     None,
     Signed,
     Unsigned,
+    /// With sizes of 64 bits, whatever the rest of the entry has.
+    SignedLong,
+    /// The same without a signature.
+    UnsignedLong,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -409,6 +413,9 @@ pub(crate) struct Archive {
     prefix: Vec<u8>,
     prefix_is_counted: bool,
     gap_before_directory: Vec<u8>,
+    is_directory_reversed: bool,
+    behind_directory: Vec<u8>,
+    behind_record: Vec<u8>,
     suffix: Vec<u8>,
     zip64: bool,
     in_end: Vec<(Field, u64)>,
@@ -424,6 +431,9 @@ pub(crate) fn archive(entries: impl IntoIterator<Item = Entry>) -> Archive {
         prefix: Vec::new(),
         prefix_is_counted: false,
         gap_before_directory: Vec::new(),
+        is_directory_reversed: false,
+        behind_directory: Vec::new(),
+        behind_record: Vec::new(),
         suffix: Vec::new(),
         zip64: false,
         in_end: Vec::new(),
@@ -456,6 +466,24 @@ impl Archive {
     /// Bytes between the last entry and the central directory.
     pub(crate) fn gap_before_directory(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.gap_before_directory = bytes.as_ref().to_vec();
+        self
+    }
+
+    /// The entries in the central directory in the opposite order of their local headers.
+    pub(crate) fn directory_reversed(mut self) -> Self {
+        self.is_directory_reversed = true;
+        self
+    }
+
+    /// Bytes behind the last entry of the central directory that count as part of it: a digital signature, or junk.
+    pub(crate) fn behind_directory(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.behind_directory = bytes.as_ref().to_vec();
+        self
+    }
+
+    /// Bytes between the zip64 end record and its locator.
+    pub(crate) fn behind_record(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.behind_record = bytes.as_ref().to_vec();
         self
     }
 
@@ -497,8 +525,7 @@ impl Archive {
         } else {
             self.prefix.len()
         };
-        let mut central = Vec::new();
-        let mut listed = 0;
+        let mut headers = Vec::new();
         for entry in &self.entries {
             out.extend_from_slice(&entry.gap_before);
             let offset = number(out.len() - uncounted);
@@ -507,10 +534,17 @@ impl Archive {
             }
             out.extend_from_slice(&entry.gap_after);
             if entry.has_central {
-                write_central(&mut central, entry, offset);
-                listed += 1;
+                let mut header = Vec::new();
+                write_central(&mut header, entry, offset);
+                headers.push(header);
             }
         }
+        if self.is_directory_reversed {
+            headers.reverse();
+        }
+        let listed = number(headers.len());
+        let mut central = headers.concat();
+        central.extend_from_slice(&self.behind_directory);
         out.extend_from_slice(&self.gap_before_directory);
         let directory = number(out.len() - uncounted);
         out.extend_from_slice(&central);
@@ -544,6 +578,7 @@ impl Archive {
                 ],
                 &self.in_end64,
             );
+            out.extend_from_slice(&self.behind_record);
             put(
                 out,
                 &[
@@ -613,7 +648,11 @@ fn write_local(out: &mut Vec<u8>, entry: &Entry) {
     out.extend_from_slice(name);
     out.extend_from_slice(&extras);
     out.extend_from_slice(&data);
-    let width = if entry.zip64 { 8 } else { 4 };
+    let is_long = matches!(
+        entry.descriptor,
+        Descriptor::SignedLong | Descriptor::UnsignedLong
+    );
+    let width = if entry.zip64 || is_long { 8 } else { 4 };
     let values = [
         (Field::Signature, 4, 0x0807_4b50),
         (Field::Crc, 4, crc),
@@ -622,8 +661,10 @@ fn write_local(out: &mut Vec<u8>, entry: &Entry) {
     ];
     match entry.descriptor {
         Descriptor::None => {}
-        Descriptor::Signed => put(out, &values, &entry.in_descriptor),
-        Descriptor::Unsigned => put(out, &values[1..], &entry.in_descriptor),
+        Descriptor::Signed | Descriptor::SignedLong => put(out, &values, &entry.in_descriptor),
+        Descriptor::Unsigned | Descriptor::UnsignedLong => {
+            put(out, &values[1..], &entry.in_descriptor);
+        }
     }
 }
 
