@@ -1,0 +1,33 @@
+# shellcheck shell=bash
+# What several scripts say and do alike. It is sourced, and expects `set -euo pipefail`.
+
+say() { printf '%s\n' "$*"; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+need() {
+  local command
+  for command; do
+    command -v "$command" >/dev/null || die "$command is not installed (scripts/judges installs it)"
+  done
+}
+
+# A Debian package's files: `debian WORK INTO PACKAGE VERSION`; WORK is a directory for what is downloaded. Debian drops old
+# versions from its lists: then the present one is taken, and said.
+debian() {
+  local work=$1 into=$2 package=$3 version=$4 folder
+  need apt-get dpkg-deb
+  folder=$(mktemp -d "$work/deb.XXXXXX")
+  (
+    cd "$folder"
+    fetch() { apt-get -qq -o APT::Sandbox::User=root download "$1" >/dev/null 2>error; }
+    fetch "$package=$version" || {
+      [ "$(id -u)" -ne 0 ] || apt-get -qq update >/dev/null || true
+      fetch "$package=$version" || {
+        fetch "$package" || die "$package cannot be downloaded: $(head -1 error)"
+        say "  note: $package $version is gone, taking $(dpkg-deb -f ./*.deb Version)" >&2
+      }
+    }
+  )
+  mkdir -p "$into"
+  dpkg-deb -x "$folder"/*.deb "$into"
+  rm -rf "$folder"
+}
