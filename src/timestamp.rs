@@ -31,6 +31,18 @@ impl Timestamp {
         }
         Self(days_from_civil(year, month, day) * SECONDS_A_DAY + hour * 3600 + minute * 60 + second)
     }
+
+    /// Reads the 32 bits of an extended timestamp (Info-ZIP's `extrafld.txt`), of an entry whose DOS time is `dos`. They are a
+    /// signed number, but writers put the low half of a later time there, and no DOS time lies before 1980: where it lies
+    /// after the last moment that a signed number can hold, 2038-01-19, so does this one. `unzip` reads it in the same way.
+    pub const fn from_extended(seconds: i32, dos: Self) -> Self {
+        // A DOS time may be the local one of any time zone.
+        if seconds < 0 && dos.0 > i32::MAX as i64 - SECONDS_A_DAY {
+            Self(seconds.cast_unsigned() as i64)
+        } else {
+            Self(seconds as i64)
+        }
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -108,6 +120,32 @@ mod tests {
         let leap_day = Timestamp::from_dos(dos_date(2024, 2, 29), dos_time(23, 59, 58));
         assert_eq!(leap_day, Timestamp(1_709_251_198));
         assert_eq!(leap_day.to_string(), "2024-02-29T23:59:58Z");
+    }
+
+    #[test]
+    fn an_extended_timestamp_is_late_where_the_dos_time_is() {
+        let late = Timestamp::from_dos(dos_date(2040, 1, 1), 0);
+        for (bits, dos, expected) in [
+            (2_208_988_801_u32, late, 2_208_988_801),
+            (1, late, 1),
+            (u32::MAX, Timestamp::ZIP_EPOCH, -1),
+            (
+                u32::MAX,
+                Timestamp::from_dos(dos_date(2106, 2, 7), 0),
+                4_294_967_295,
+            ),
+            // One second after the last of a signed number, written west of Greenwich.
+            (
+                0x8000_0000,
+                Timestamp::from_dos(dos_date(2038, 1, 18), dos_time(20, 0, 0)),
+                0x8000_0000,
+            ),
+        ] {
+            assert_eq!(
+                Timestamp::from_extended(bits.cast_signed(), dos),
+                Timestamp(expected)
+            );
+        }
     }
 
     #[test]

@@ -82,6 +82,7 @@ pub(super) fn judge_header(
         .checked_add(prepended_bytes)
         .filter(|&offset| offset < directory_offset)
         .ok_or(Rule::BeyondEntries)?;
+    let dos_time = Timestamp::from_dos(header.date, header.time);
     Ok(Entry {
         name_start: 0,
         // A name in the directory is at most 65,535 bytes long by its format.
@@ -91,10 +92,9 @@ pub(super) fn judge_header(
         kind,
         method,
         crc32: header.crc32,
-        modified: extra.modified.map_or_else(
-            || Timestamp::from_dos(header.date, header.time),
-            |seconds| Timestamp(seconds.into()),
-        ),
+        modified: extra.modified.map_or(dos_time, |seconds| {
+            Timestamp::from_extended(seconds, dos_time)
+        }),
         compressed_bytes: compressed,
         uncompressed_bytes: uncompressed,
         header_offset,

@@ -445,6 +445,21 @@ mod times {
     }
 
     #[test]
+    fn an_extended_timestamp_beyond_2038_is_not_one_before_1970() {
+        let beyond = 2_208_988_801_u32.cast_signed();
+        let tree = extracted([
+            file("beyond", "")
+                .extended(beyond)
+                .dos(dos(2040, 1, 1, 0, 0, 0)),
+            file("before", "")
+                .extended(-5)
+                .dos(dos(1980, 1, 1, 0, 0, 0)),
+        ]);
+        assert_eq!(tree.mtime("beyond"), 2_208_988_801);
+        assert_eq!(tree.mtime("before"), -5);
+    }
+
+    #[test]
     fn a_dos_time_is_utc_wherever_we_are() {
         for zone in ["UTC", "Asia/Kathmandu", "XYZ+11", "America/New_York"] {
             let sandbox = Sandbox::new();
