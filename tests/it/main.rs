@@ -17,6 +17,9 @@ mod model;
 /// The tests' own tools, judged by Info-ZIP, bsdtar and Python.
 mod foreign;
 
+/// What honest packers write is accepted, and extracts to what Info-ZIP gives.
+mod packers;
+
 /// For every generated stack: the root is what the model says, whatever the threads, the order, the policy.
 mod properties;
 
