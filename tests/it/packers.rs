@@ -1,21 +1,22 @@
 //! No false alarms: what honest packers write is accepted by the strict reader, and extracts to what Info-ZIP's `unzip` gives.
 //! The intended differences from it are the variants of [`Difference`], and nothing else passes.
 //!
-//! The archives are made here, of one small and mean tree, by every packer and in every way that people use.
+//! Half of the archives are made here, of one small and mean tree, by every packer and in every way that people use; the other
+//! half is real: wheels and jars that `scripts/wheels` downloads.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Cursor, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use crate::support::command::{Sandbox, skip_without};
 use crate::support::tree::{DOS_EPOCH, Node, Tree};
-use crate::support::zip::{FAT, UNIX, archive, directory, file};
+use crate::support::zip::{FAT, UNIX, archive, crc32, directory, file};
 
 /// Where we mean to differ from `unzip` 6.00 (run with `TZ=UTC` and umask 022), and why.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -867,5 +868,44 @@ mod made_here {
                 ),
             ],
         );
+    }
+}
+
+mod real {
+    use super::*;
+
+    /// Real wheels and jars, downloaded where they are not there yet: thirty, or with `SLASHOPT_TEST_FULL=1` every one.
+    fn archives() -> Vec<PathBuf> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/wheels");
+        let is_full = std::env::var_os("SLASHOPT_TEST_FULL").is_some_and(|value| value == "1");
+        let line = if is_full {
+            "\"$SCRIPT\""
+        } else {
+            "\"$SCRIPT\" --sample"
+        };
+        let paths = shell(line, Path::new("/"), &[("SCRIPT", &script)])
+            .unwrap_or_else(|why| panic!("the real archives could not be downloaded: {why}"));
+        paths.lines().map(PathBuf::from).collect()
+    }
+
+    #[test]
+    fn real_wheels_and_jars_are_accepted() {
+        if skip_without("unzip") {
+            return;
+        }
+        let archives = archives();
+        assert!(archives.len() >= 30, "only {} archives", archives.len());
+        let mut seen = Seen::new();
+        let mut failures = Vec::new();
+        let mut different = HashSet::new();
+        for archive in &archives {
+            let bytes = fs::read(archive).expect("what the script names is there");
+            different.insert((bytes.len(), crc32(&bytes)));
+            if let Err(why) = judge(&Sandbox::new(), archive, &mut seen) {
+                failures.push(format!("{}:\n{why}", archive.display()));
+            }
+        }
+        assert_eq!(different.len(), archives.len(), "some are the same");
+        conclude("real wheels and jars", archives.len(), &seen, &failures);
     }
 }
