@@ -13,7 +13,7 @@ use nix::sys::stat::{FileStat, Mode as ModeBits, SFlag, fstat};
 
 use super::HostError;
 use super::record::{CacheFolder, Record, State};
-use super::root::{examine, names_in, open_directory};
+use super::root::{examine, names_in, open_directory, uninterrupted};
 use super::stage::INSIDE_PREFIX;
 
 /// What may be replaced.
@@ -115,18 +115,14 @@ impl Destination {
             .parent()
             .filter(|parent| !parent.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
-        let parent = match open(
-            parent_path,
-            OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-            ModeBits::empty(),
-        ) {
+        let open_parent = |access| {
+            let flags = access | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            uninterrupted(|| open(parent_path, flags, ModeBits::empty()))
+        };
+        let parent = match open_parent(OFlag::O_RDONLY) {
             Err(Errno::ENOENT) => return Err(unsuitable(Unsuitable::NoParent)),
             // A parent that we may not list still serves to look a name up.
-            Err(Errno::EACCES) => open(
-                parent_path,
-                OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-                ModeBits::empty(),
-            ),
+            Err(Errno::EACCES) => open_parent(OFlag::O_PATH),
             other => other,
         }
         .map_err(|error| failed("open its parent directory")(error.into()))?;

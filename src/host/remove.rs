@@ -5,11 +5,12 @@
 
 use std::os::fd::AsFd;
 
+use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::sys::stat::{Mode as ModeBits, SFlag, fchmod};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::UnlinkatFlags;
 
-use super::root::{Root, examine, names_in};
+use super::root::{Root, examine, list, uninterrupted};
 
 /// Removes `name` in `parent` with all that lies below it. What vanishes meanwhile is no failure: somebody else removes it too.
 pub(super) fn remove_tree(parent: impl AsFd, name: &[u8]) -> Result<(), Errno> {
@@ -25,10 +26,12 @@ fn remove_below(top: &Root<impl AsFd>, path: &[u8]) -> Result<(), Errno> {
         Err(Errno::ENOENT) => return Ok(()),
         other => other?,
     };
-    fchmod(&directory, ModeBits::S_IRWXU)?;
+    uninterrupted(|| fchmod(&directory, ModeBits::S_IRWXU))?;
+    // Its one descriptor serves to list and to remove: there may be no other left.
+    let mut directory = Dir::from_fd(directory)?;
     let mut subdirectories = Vec::new();
-    for name in names_in(directory.try_clone().map_err(|_| Errno::EMFILE)?)? {
-        match unlinkat(&directory, name.as_slice(), UnlinkatFlags::NoRemoveDir) {
+    for name in list(&mut directory)? {
+        match unlinkat(&directory, &name, UnlinkatFlags::NoRemoveDir) {
             Err(Errno::EISDIR) => subdirectories.push(name),
             // What POSIX has a directory answer; some file systems do.
             Err(Errno::EPERM) if is_directory(&directory, &name)? => subdirectories.push(name),
@@ -51,13 +54,13 @@ fn remove_below(top: &Root<impl AsFd>, path: &[u8]) -> Result<(), Errno> {
         other => other?,
     };
     for name in &subdirectories {
-        tolerate_absence(unlinkat(
-            &directory,
-            name.as_slice(),
-            UnlinkatFlags::RemoveDir,
-        ))?;
+        tolerate_absence(unlinkat(&directory, name, UnlinkatFlags::RemoveDir))?;
     }
     Ok(())
+}
+
+fn unlinkat(parent: impl AsFd, name: &[u8], flags: UnlinkatFlags) -> Result<(), Errno> {
+    uninterrupted(|| nix::unistd::unlinkat(&parent, name, flags))
 }
 
 fn is_directory(parent: impl AsFd, name: &[u8]) -> Result<bool, Errno> {

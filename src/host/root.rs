@@ -6,6 +6,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{Mode as ModeBits, UtimensatFlags, fchmod, futimens, mkdirat, utimensat};
@@ -21,6 +22,16 @@ static LACKS_OPENAT2: AtomicBool = AtomicBool::new(false);
 /// Makes this process resolve paths component by component, as on a kernel without `openat2(2)`.
 pub fn without_openat2() {
     LACKS_OPENAT2.store(true, Ordering::Relaxed);
+}
+
+/// Makes a system call again for as long as a signal cuts it short.
+pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            answer => return answer,
+        }
+    }
 }
 
 /// A directory that paths are resolved below.
@@ -83,7 +94,7 @@ impl<Fd: AsFd> Root<Fd> {
                 | ResolveFlag::RESOLVE_NO_SYMLINKS
                 | ResolveFlag::RESOLVE_NO_MAGICLINKS;
             let how = OpenHow::new().flags(flags).mode(mode).resolve(resolve);
-            match openat2(&self.directory, path, how) {
+            match uninterrupted(|| openat2(&self.directory, path, how)) {
                 // EAGAIN: something was renamed meanwhile, and the kernel could not be sure. EINVAL and EPERM: as a seccomp
                 // filter answers that does not know the call.
                 Err(Errno::ENOSYS | Errno::EPERM) => without_openat2(),
@@ -107,8 +118,8 @@ impl<Fd: AsFd> Root<Fd> {
                 return Err(Errno::EXDEV);
             }
             match at {
-                Some(at) => openat(at, component, flags, mode),
-                None => openat(&self.directory, component, flags, mode),
+                Some(at) => uninterrupted(|| openat(at, component, flags, mode)),
+                None => uninterrupted(|| openat(&self.directory, component, flags, mode)),
             }
         };
         for component in components {
@@ -138,11 +149,8 @@ impl<'s> Root<BorrowedFd<'s>> {
 ///
 /// `EEXIST` when something is there, whatever `mkdirat(2)` answers else.
 pub fn create_directory(parent: impl AsFd, name: &[u8], mode: Mode) -> Result<(), Errno> {
-    mkdirat(
-        parent,
-        name,
-        ModeBits::from_bits_truncate(mode.bits().into()),
-    )
+    let mode = ModeBits::from_bits_truncate(mode.bits().into());
+    uninterrupted(|| mkdirat(&parent, name, mode))
 }
 
 /// Creates a link and sets its own time.
@@ -156,7 +164,7 @@ pub fn create_symlink(
     target: &[u8],
     modified: Timestamp,
 ) -> Result<(), Errno> {
-    symlinkat(target, &parent, name)?;
+    uninterrupted(|| symlinkat(target, &parent, name))?;
     set_modified_at(parent, name, modified)
 }
 
@@ -167,13 +175,8 @@ pub fn create_symlink(
 /// Whatever `utimensat(2)` answers.
 pub fn set_modified_at(parent: impl AsFd, name: &[u8], modified: Timestamp) -> Result<(), Errno> {
     let (accessed, modified) = times(modified);
-    utimensat(
-        parent,
-        name,
-        &accessed,
-        &modified,
-        UtimensatFlags::NoFollowSymlink,
-    )
+    let own = UtimensatFlags::NoFollowSymlink;
+    uninterrupted(|| utimensat(&parent, name, &accessed, &modified, own))
 }
 
 /// Sets the mode of an open file or directory, exactly.
@@ -182,7 +185,8 @@ pub fn set_modified_at(parent: impl AsFd, name: &[u8], modified: Timestamp) -> R
 ///
 /// Whatever `fchmod(2)` answers.
 pub fn set_mode(file: impl AsFd, mode: Mode) -> Result<(), Errno> {
-    fchmod(file, ModeBits::from_bits_truncate(mode.bits().into()))
+    let mode = ModeBits::from_bits_truncate(mode.bits().into());
+    uninterrupted(|| fchmod(&file, mode))
 }
 
 /// Sets the time of last modification of an open file or directory; the time of last access becomes the same.
@@ -192,7 +196,7 @@ pub fn set_mode(file: impl AsFd, mode: Mode) -> Result<(), Errno> {
 /// Whatever `futimens(2)` answers.
 pub fn set_modified(file: impl AsFd, modified: Timestamp) -> Result<(), Errno> {
     let (accessed, modified) = times(modified);
-    futimens(file, &accessed, &modified)
+    uninterrupted(|| futimens(&file, &accessed, &modified))
 }
 
 const fn times(modified: Timestamp) -> (TimeSpec, TimeSpec) {
@@ -208,7 +212,8 @@ pub fn examine(
     directory: impl AsFd,
     name: &[u8],
 ) -> Result<Option<nix::sys::stat::FileStat>, Errno> {
-    match nix::sys::stat::fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+    let own = AtFlags::AT_SYMLINK_NOFOLLOW;
+    match uninterrupted(|| nix::sys::stat::fstatat(&directory, name, own)) {
         Ok(found) => Ok(Some(found)),
         Err(Errno::ENOENT) => Ok(None),
         Err(error) => Err(error),
@@ -221,8 +226,17 @@ pub fn examine(
 ///
 /// Whatever `getdents64(2)` answers.
 pub fn names_in(directory: OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
+    list(&mut Dir::from_fd(directory)?)
+}
+
+/// The same of a directory that stays open.
+///
+/// # Errors
+///
+/// As [`names_in`].
+pub(super) fn list(directory: &mut Dir) -> Result<Vec<Vec<u8>>, Errno> {
     let mut names = Vec::new();
-    for entry in nix::dir::Dir::from_fd(directory)?.iter() {
+    for entry in directory.iter() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
@@ -238,10 +252,6 @@ pub fn names_in(directory: OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
 ///
 /// Whatever `openat(2)` answers; `ELOOP` or `ENOTDIR` for a link.
 pub fn open_directory(parent: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
-    openat(
-        parent,
-        name,
-        OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
-        ModeBits::empty(),
-    )
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    uninterrupted(|| openat(&parent, name, flags, ModeBits::empty()))
 }
