@@ -13,6 +13,7 @@ use slashopt::collisions::{Class, Collisions, SameBytes, pairs_to_compare};
 use slashopt::entry::Kind;
 use slashopt::host::HostError;
 use slashopt::host::budget::Budget;
+use slashopt::host::budget::most_threads;
 use slashopt::host::content::Reader;
 use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack};
 use slashopt::merge::{MergedTree, Origin};
@@ -116,12 +117,13 @@ impl StackArgs {
         }
     }
 
-    /// The threads to work with.
+    /// The threads to work with: never more than the limit of descriptors has files for.
     pub(crate) fn pool(&self) -> Result<ThreadPool, Failure> {
         let threads = match self.threads {
             Some(threads) => threads.into(),
             None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         };
+        let threads = threads.min(most_threads());
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()

@@ -121,6 +121,15 @@ fn memory_max() -> Option<u64> {
     smallest
 }
 
+/// How many threads the limit of open files allows: each has three open at a time, and half of them are for layers, the
+/// destination, and whatever the caller left open.
+pub fn most_threads() -> usize {
+    const EACH: u64 = 3;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let threads = limit.map_or(u64::MAX, |limit| limit / 2 / EACH);
+    usize::try_from(threads).unwrap_or(usize::MAX).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,23 +1,26 @@
 //! Signals that ask the process to end: noted when they come, obeyed where nothing is half-built.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use nix::libc::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU, SIGXFSZ};
 
 use super::HostError;
+
+/// What asks a process to end, or tells it that its time is up, and can be caught.
+const ENDING: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU];
 
 /// The signal that came, if one did. It can be asked from every thread.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<AtomicUsize>);
 
 impl Interrupt {
-    /// From now on SIGINT, SIGTERM and SIGHUP are noted instead of killing the process; one that the caller ignored
+    /// From now on SIGINT and its like are noted instead of killing the process; one that the caller ignored
     /// (`nohup`) stays ignored. What cannot be caught is left as it is.
     pub fn install() -> Self {
         let interrupt = Self::default();
         let ignored = ignored_signals();
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        for signal in ENDING {
             if ignored & (1 << (signal - 1)) == 0
                 && let Ok(number) = usize::try_from(signal)
                 && let Err(error) =
@@ -25,6 +28,12 @@ impl Interrupt {
             {
                 tracing::debug!(signal, %error, "cannot catch");
             }
+        }
+        // A file that grows over the limit is an error of the write, to be told and cleaned up after, no reason to die. With
+        // a handler, unlike with `SIG_IGN`, a program that is started later is not affected.
+        let unused = Arc::new(AtomicBool::new(false));
+        if let Err(error) = signal_hook::flag::register(SIGXFSZ, unused) {
+            tracing::debug!(signal = SIGXFSZ, %error, "cannot catch");
         }
         interrupt
     }
