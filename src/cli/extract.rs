@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use slashopt::archive::Strictness;
 use slashopt::collisions::{Class, Collisions, SameBytes};
-use slashopt::host::HostError;
+use slashopt::host::Abandoned;
 use slashopt::host::budget::Budget;
 use slashopt::host::destination::{Destination, Found, Replace};
 use slashopt::host::extract::{Extraction, Progress, read_umask};
@@ -119,6 +119,9 @@ pub(crate) fn run(arguments: &ExtractArgs, global: &GlobalArgs, report: &Report)
     let mut warnings = tree_warnings(&tree, &collisions, on_collision);
 
     let is_changed = destination.found != Found::Wanted;
+    if !is_changed && !arguments.dry_run {
+        warnings.extend(destination.reclaim());
+    }
     if is_changed && !arguments.dry_run {
         let extraction = Extraction {
             loaded: &loaded,
@@ -133,7 +136,12 @@ pub(crate) fn run(arguments: &ExtractArgs, global: &GlobalArgs, report: &Report)
         let extracted = with_progress(report.shows_progress(), plan.bytes, |progress| {
             extraction.run(&destination, content, progress)
         })
-        .map_err(host)?;
+        .map_err(|Abandoned { error, left_behind }| {
+            for left in &left_behind {
+                report.warning(left);
+            }
+            host(error)
+        })?;
         warnings.extend(extracted.admitted.iter().map(|(layer, refusal)| {
             format!(
                 "layer {layer} of {}: {}",
@@ -179,11 +187,7 @@ fn content_digest(
 }
 
 /// Shows how far the work is while it is done, if that takes long enough to be seen.
-fn with_progress<T>(
-    is_shown: bool,
-    bytes: u64,
-    work: impl FnOnce(&Progress) -> Result<T, HostError>,
-) -> Result<T, HostError> {
+fn with_progress<T>(is_shown: bool, bytes: u64, work: impl FnOnce(&Progress) -> T) -> T {
     let progress = Progress::default();
     if !is_shown {
         return work(&progress);

@@ -131,7 +131,7 @@ pub(crate) fn main() -> ExitCode {
 /// What a command gives: its exit status, or why it could not be done.
 pub(crate) type Outcome = Result<ExitCode, Failure>;
 
-/// Sends what the library traces to standard error: what could not be cleaned up always, the rest with `-v`.
+/// Sends what the library traces to standard error, with `-v`. What the user must know comes as a value, never this way.
 fn trace(verbose: u8) {
     let level = match verbose {
         0 => tracing::Level::WARN,

@@ -97,13 +97,13 @@ impl Report {
     }
 
     fn line(&self, colour: &str, label: &str, text: &str) {
-        let mut err = std::io::stderr().lock();
-        let written = if self.is_coloured {
-            writeln!(err, "\x1b[1;{colour}m{label}:\x1b[0m {text}")
+        let line = if self.is_coloured {
+            format!("\x1b[1;{colour}m{label}:\x1b[0m {text}\n")
         } else {
-            writeln!(err, "{label}: {text}")
+            format!("{label}: {text}\n")
         };
-        // Standard error may be closed; there is nowhere left to say so.
-        drop(written);
+        // In one piece, so that the lines of several processes stay lines. Standard error may be closed; there is nowhere left
+        // to say so.
+        drop(std::io::stderr().lock().write_all(line.as_bytes()));
     }
 }

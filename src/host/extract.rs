@@ -16,7 +16,6 @@ use nix::sys::stat::{Mode as ModeBits, umask};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
-use super::HostError;
 use super::budget::Budget;
 use super::content::Reader;
 use super::destination::Destination;
@@ -25,7 +24,8 @@ use super::root::{
     Root, create_directory, create_symlink, open_directory, set_mode, set_modified, set_modified_at,
 };
 use super::source::{LoadedStack, Source};
-use super::stage::Published;
+use super::stage::Stage;
+use super::{Abandoned, HostError};
 use crate::archive::Refusal;
 use crate::entry::{Kind, Mode};
 use crate::layer::LayerForm;
@@ -70,10 +70,11 @@ pub struct Progress {
     pub bytes: AtomicU64,
 }
 
-/// Reads the process's umask, which takes setting it for a moment: no other thread may be creating files.
+/// Reads the process's umask, which takes setting it for a moment: no other thread may be creating files. One that takes
+/// rights from the owner is loosened by them for good, as nobody could build in directories that he cannot enter.
 pub fn read_umask() -> u16 {
     let bits = umask(ModeBits::S_IRWXG | ModeBits::S_IRWXO);
-    umask(bits);
+    umask(bits & !ModeBits::S_IRWXU);
     u16::try_from(bits.bits()).unwrap_or(0)
 }
 
@@ -88,18 +89,15 @@ impl Extraction<'_> {
         destination: &Destination,
         content: [u8; 32],
         progress: &Progress,
-    ) -> Result<Extracted, HostError> {
+    ) -> Result<Extracted, Abandoned> {
         self.interrupt.check()?;
         let stage = destination.stage()?;
-        let root = stage.root();
-        self.create_directories(&root)?;
-        let mut admitted = self.write_files(&root, progress)?;
-        self.verify_directories(&mut admitted)?;
-        self.create_symlinks(&root)?;
-        let kept_writable = usize::from(stage.moves_top_level());
-        self.finish_directories(&root, kept_writable..self.plan.levels.len())?;
-        self.interrupt.check()?;
-        let Published { left_behind } = stage.publish(content, self.is_durable, |root| {
+        let mut admitted = match self.build(&stage, progress) {
+            Ok(admitted) => admitted,
+            Err(error) => return Err(stage.abandon(error)),
+        };
+        let kept_writable = self.kept_writable(&stage);
+        let left_behind = stage.publish(content, self.is_durable, |root| {
             self.finish_directories(root, 0..kept_writable)
         })?;
         admitted.sort_by(|(one, a), (other, b)| {
@@ -109,6 +107,27 @@ impl Extraction<'_> {
             admitted,
             left_behind,
         })
+    }
+
+    /// How many levels of directories must stay writable until the root is in its place.
+    fn kept_writable(&self, stage: &Stage<'_>) -> usize {
+        usize::from(stage.moves_top_level()).min(self.plan.levels.len())
+    }
+
+    /// Builds the root where it is not seen.
+    fn build(
+        &self,
+        stage: &Stage<'_>,
+        progress: &Progress,
+    ) -> Result<Vec<(usize, Refusal)>, HostError> {
+        let root = stage.root();
+        self.create_directories(&root)?;
+        let mut admitted = self.write_files(&root, progress)?;
+        self.verify_directories(&mut admitted)?;
+        self.create_symlinks(&root)?;
+        self.finish_directories(&root, self.kept_writable(stage)..self.plan.levels.len())?;
+        self.interrupt.check()?;
+        Ok(admitted)
     }
 
     fn failed(&self, operation: &'static str, node: NodeId, error: Errno) -> HostError {
@@ -411,6 +430,7 @@ impl Writer<'_> {
         let Extraction {
             tree,
             loaded,
+            interrupt,
             umask,
             ..
         } = *self.extraction;
@@ -425,6 +445,7 @@ impl Writer<'_> {
         );
         let origin = tree.provider(node);
         self.reader.read(loaded, origin, |bytes| {
+            interrupt.check()?;
             file.write_all(bytes).map_err(|error| {
                 HostError::io("write the file", format!("`{}`", tree.path(node)), error)
             })
@@ -440,7 +461,11 @@ impl Writer<'_> {
         }
         set_modified(&file, object.modified).map_err(failed("set the time of the file"))?;
         // Some file systems say only now that there was no room.
-        nix::unistd::close(file).map_err(failed("close the file"))?;
+        match nix::unistd::close(file) {
+            // Linux has closed it all the same.
+            Ok(()) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(failed("close the file")(error)),
+        }
         Ok(object.size)
     }
 }

@@ -10,6 +10,7 @@ pub mod interrupt;
 mod listing;
 mod moves;
 pub mod places;
+mod publish;
 pub mod record;
 mod remove;
 pub mod root;
@@ -112,6 +113,24 @@ pub enum HostError {
         /// Which rule, and by which entry.
         refusal: Box<Refusal>,
     },
+}
+
+/// Why no root appeared, and what could not be cleaned up.
+#[derive(Debug)]
+pub struct Abandoned {
+    /// Why.
+    pub error: HostError,
+    /// What is left, a sentence each for the user.
+    pub left_behind: Vec<String>,
+}
+
+impl From<HostError> for Abandoned {
+    fn from(error: HostError) -> Self {
+        Self {
+            error,
+            left_behind: Vec::new(),
+        }
+    }
 }
 
 impl HostError {

@@ -1,17 +1,15 @@
-//! Renames that undo themselves, and renames to names that must be free.
+//! Renames that can be undone, and renames to names that must be free.
 
-use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
 use nix::fcntl::{RenameFlags, renameat, renameat2};
 use nix::sys::stat::{Mode as ModeBits, fchmod, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::root::{examine, open_directory};
+use super::root::{examine, open_directory, uninterrupted};
 
-/// Entries moved from one directory to another, back again unless they are kept.
+/// Entries moved from one directory to another, and back again if need be.
 pub(super) struct Moves<'f> {
     from: BorrowedFd<'f>,
     to: BorrowedFd<'f>,
@@ -35,18 +33,21 @@ impl<'f> Moves<'f> {
         Ok(())
     }
 
-    pub(super) fn keep(&mut self) {
-        self.moved.clear();
-    }
-}
-
-impl Drop for Moves<'_> {
-    fn drop(&mut self) {
-        for name in self.moved.iter().rev() {
-            if let Err(error) = move_entry(self.to, self.from, name) {
-                tracing::error!(name = %OsStr::from_bytes(name).display(), %error, "cannot be moved back");
+    /// Moves everything back, the last first; what could not be.
+    pub(super) fn undo(&mut self) -> Vec<(Vec<u8>, Errno)> {
+        let mut stuck = Vec::new();
+        for name in std::mem::take(&mut self.moved).into_iter().rev() {
+            if let Err(error) = move_entry(self.to, self.from, &name) {
+                stuck.push((name.clone(), error));
+                self.moved.push(name);
             }
         }
+        stuck
+    }
+
+    /// Whether something is where it was moved to.
+    pub(super) const fn is_any_left(&self) -> bool {
+        !self.moved.is_empty()
     }
 }
 
@@ -56,9 +57,14 @@ fn move_entry(from: impl AsFd, to: impl AsFd, name: &[u8]) -> Result<(), Errno> 
         Err(Errno::EACCES) => {
             let directory = open_directory(&from, name)?;
             let mode = ModeBits::from_bits_truncate(fstat(&directory)?.st_mode);
-            fchmod(&directory, mode | ModeBits::S_IRWXU)?;
+            uninterrupted(|| fchmod(&directory, mode | ModeBits::S_IRWXU))?;
             let answer = rename_new(&from, name, &to, name);
-            fchmod(&directory, mode)?;
+            if let Err(error) = uninterrupted(|| fchmod(&directory, mode)) {
+                // Half a move is none.
+                answer?;
+                rename_new(&to, name, &from, name)?;
+                return Err(error);
+            }
             answer
         }
         other => other,
@@ -67,9 +73,9 @@ fn move_entry(from: impl AsFd, to: impl AsFd, name: &[u8]) -> Result<(), Errno> 
 
 /// Renames to a name that must be free, as far as the file system can promise it.
 fn rename_new(from: impl AsFd, old: &[u8], to: impl AsFd, new: &[u8]) -> Result<(), Errno> {
-    match renameat2(&from, old, &to, new, RenameFlags::RENAME_NOREPLACE) {
+    match uninterrupted(|| renameat2(&from, old, &to, new, RenameFlags::RENAME_NOREPLACE)) {
         Err(Errno::EINVAL | Errno::ENOSYS) if matches!(examine(&to, new), Ok(None)) => {
-            renameat(&from, old, &to, new)
+            uninterrupted(|| renameat(&from, old, &to, new))
         }
         other => other,
     }
@@ -78,10 +84,10 @@ fn rename_new(from: impl AsFd, old: &[u8], to: impl AsFd, new: &[u8]) -> Result<
 /// Renames a directory to a name that must be free. Where the file system cannot promise it, an empty directory takes the
 /// name first, and is renamed over: that fails if anything came into it.
 pub(super) fn rename_to_absent(parent: impl AsFd, old: &[u8], new: &[u8]) -> Result<(), Errno> {
-    match renameat2(&parent, old, &parent, new, RenameFlags::RENAME_NOREPLACE) {
+    match uninterrupted(|| renameat2(&parent, old, &parent, new, RenameFlags::RENAME_NOREPLACE)) {
         Err(Errno::EINVAL | Errno::ENOSYS) => {
-            mkdirat(&parent, new, ModeBits::S_IRWXU)?;
-            renameat(&parent, old, &parent, new).or_else(|error| {
+            uninterrupted(|| mkdirat(&parent, new, ModeBits::S_IRWXU))?;
+            uninterrupted(|| renameat(&parent, old, &parent, new)).or_else(|error| {
                 unlinkat(&parent, new, UnlinkatFlags::RemoveDir)?;
                 Err(error)
             })
