@@ -35,6 +35,9 @@ mod real_layers;
 /// Where a root may go, and that it appears whole or not at all.
 mod destination;
 
+/// Nothing leads out of the place where a root is built: not without `openat2`, not for an attacker, not by any call.
+mod containment;
+
 /// What is said: JSON, warnings, collisions, quotas, limits, usage.
 mod reports;
 

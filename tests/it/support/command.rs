@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -121,6 +121,8 @@ impl Sandbox {
                 .collect(),
             umask: 0o022,
             is_nobody: false,
+            is_copy: false,
+            wrapper: Vec::new(),
             stdin: Vec::new(),
             environment: Vec::new(),
         }
@@ -153,6 +155,8 @@ pub(crate) struct Invocation<'a> {
     arguments: Vec<OsString>,
     umask: u32,
     is_nobody: bool,
+    is_copy: bool,
+    wrapper: Vec<OsString>,
     stdin: Vec<u8>,
     environment: Vec<(OsString, OsString)>,
 }
@@ -167,6 +171,19 @@ impl Invocation<'_> {
     /// As nobody. Only root can: see [`skip_unless_root`].
     pub(crate) fn by_nobody(mut self) -> Self {
         self.is_nobody = true;
+        self
+    }
+
+    /// From where nobody may start it, for a command put in front that becomes nobody.
+    pub(crate) fn copied(mut self) -> Self {
+        self.is_copy = true;
+        self
+    }
+
+    /// Started by this command, which is put in front of the program.
+    pub(crate) fn under<A: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = A>) -> Self {
+        let words = words.into_iter().map(|word| word.as_ref().to_owned());
+        self.wrapper.extend(words);
         self
     }
 
@@ -185,7 +202,7 @@ impl Invocation<'_> {
 
     #[track_caller]
     pub(crate) fn run(self) -> Finished {
-        let program = if self.is_nobody {
+        let program = if self.is_nobody || self.is_copy {
             program_for_nobody(self.sandbox)
         } else {
             PathBuf::from(env!("CARGO_BIN_EXE_slashopt"))
@@ -196,6 +213,7 @@ impl Invocation<'_> {
             .arg("-c")
             .arg(format!("umask {:04o}; exec \"$@\"", self.umask))
             .arg("sh")
+            .args(&self.wrapper)
             .arg(program)
             .args(&self.arguments)
             .current_dir(self.sandbox.work())
@@ -223,6 +241,7 @@ impl Invocation<'_> {
         Finished {
             arguments: self.arguments,
             status: output.status.code(),
+            signal: output.status.signal(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
@@ -252,6 +271,7 @@ fn program_for_nobody(sandbox: &Sandbox) -> PathBuf {
 pub(crate) struct Finished {
     arguments: Vec<OsString>,
     status: Option<i32>,
+    signal: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
@@ -281,6 +301,11 @@ impl Finished {
             "expected a status of failure\n{self}"
         );
         Checked(self)
+    }
+
+    /// The signal that it died of.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        self.signal
     }
 
     /// The status, for tests that draw their own conclusion.
@@ -405,15 +430,20 @@ pub(crate) struct Tmpfs(PathBuf);
 impl Tmpfs {
     /// Mounts it, or says why the test is left out.
     pub(crate) fn on(directory: &Path, options: &str) -> Option<Self> {
+        Self::of_kind("tmpfs", directory, options)
+    }
+
+    /// The same with another file system that needs no device.
+    pub(crate) fn of_kind(kind: &str, directory: &Path, options: &str) -> Option<Self> {
         let outcome = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .args(["-t", kind, "-o", options, kind])
             .arg(directory)
             .output();
         match outcome {
             Ok(output) if output.status.success() => Some(Self(directory.to_owned())),
             Ok(output) => {
                 let why = String::from_utf8_lossy(&output.stderr).into_owned();
-                eprintln!("skipped: cannot mount a tmpfs: {}", why.trim());
+                eprintln!("skipped: cannot mount {kind}: {}", why.trim());
                 None
             }
             Err(error) => {
