@@ -38,6 +38,12 @@ mod destination;
 /// Nothing leads out of the place where a root is built: not without `openat2`, not for an attacker, not by any call.
 mod containment;
 
+/// Every system call fails once: all or nothing, and what is left is named.
+mod faults;
+
+/// Full disks, low limits, signals, archives that change, two runs at once.
+mod interruptions;
+
 /// What is said: JSON, warnings, collisions, quotas, limits, usage.
 mod reports;
 
