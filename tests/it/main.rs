@@ -44,6 +44,9 @@ mod faults;
 /// Full disks, low limits, signals, archives that change, two runs at once.
 mod interruptions;
 
+/// What Linux does to who writes files: access lists, umasks, overlays, file systems without attributes, no `/proc`.
+mod traps;
+
 /// What is said: JSON, warnings, collisions, quotas, limits, usage.
 mod reports;
 
