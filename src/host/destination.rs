@@ -159,10 +159,17 @@ impl Destination {
             SFlag::S_IFLNK => return Err(unsuitable(Unsuitable::Symlink)),
             _ => return Err(unsuitable(Unsuitable::NotADirectory)),
         }
+        // What vanishes now, another run is replacing.
+        let failed_unless_gone = |operation| {
+            move |error| match error {
+                Errno::ENOENT => unsuitable(Unsuitable::Raced),
+                error => failed(operation)(error.into()),
+            }
+        };
         let existing = open_directory(&destination.parent, destination.name.as_bytes())
-            .map_err(|error| failed("open it")(error.into()))?;
+            .map_err(failed_unless_gone("open it"))?;
         let names = names_in(existing.try_clone().map_err(failed("list it"))?)
-            .map_err(|error| failed("list it")(error.into()))?;
+            .map_err(failed_unless_gone("list it"))?;
         let is_empty = names.iter().all(|name| name.starts_with(INSIDE_PREFIX));
         let record = Record::read(&existing, &destination.cache);
         destination.found = match record {

@@ -141,7 +141,11 @@ impl Destination {
     /// Locks what is at the destination, until the descriptor is closed.
     fn lock(&self, existing: &OwnedFd) -> Result<OwnedFd, HostError> {
         let failed = |error| self.failed("lock it", error);
-        let own = open_directory(existing, b".").map_err(failed)?;
+        // A directory that another run replaced and removed has no entries, not even itself.
+        let own = match open_directory(existing, b".") {
+            Err(Errno::ENOENT) => return Err(self.unsuitable(Unsuitable::Raced)),
+            other => other.map_err(failed)?,
+        };
         match try_lock(&own) {
             Ok(()) => Ok(own),
             Err(Errno::EWOULDBLOCK) => Err(self.unsuitable(Unsuitable::Busy)),
