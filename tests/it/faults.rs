@@ -42,13 +42,13 @@ const RECORD: &str = "user.slashopt.root";
 
 /// Where a root is to be, and what is there before.
 struct Scene {
+    /// A mount point keeps being itself. It goes before the sandbox that it is in.
+    mounted: Option<Tmpfs>,
     sandbox: Sandbox,
     arguments: Vec<&'static str>,
     /// The layer of the root that is there before, if one is.
     is_there: bool,
     is_empty: bool,
-    /// A mount point keeps being itself.
-    mounted: Option<Tmpfs>,
 }
 
 impl Scene {
