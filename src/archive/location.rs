@@ -3,10 +3,16 @@
 #[cfg(doc)]
 use super::TAIL_BYTES;
 use super::records::{
-    END_RECORD_BYTES, EndRecord, ZIP64_END_RECORD_BYTES, ZIP64_LOCATOR_BYTES, Zip64EndRecord,
-    Zip64Locator,
+    DIRECTORY_HEADER_BYTES, END_RECORD_BYTES, EndRecord, ZIP64_END_RECORD_BYTES,
+    ZIP64_LOCATOR_BYTES, Zip64EndRecord, Zip64Locator,
 };
 use super::{MAX_DIRECTORY_BYTES, Refusal, Rule, Strictness, contains_signature};
+
+/// A central directory header with the longest name, extra fields and comment.
+const LONGEST_DIRECTORY_HEADER_BYTES: u64 = DIRECTORY_HEADER_BYTES as u64 + 3 * 0xffff;
+
+/// A central directory of so many bytes is read whatever it says of itself.
+const WORTH_COUNTING_BYTES: u64 = 16 << 20;
 
 /// Where the central directory of an archive lies.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -68,6 +74,15 @@ impl DirectoryLocation {
             .checked_sub(bytes)
             .and_then(|start| start.checked_sub(offset))
             .ok_or_else(|| Refusal::archive(Rule::DirectoryRange))?;
+        // Known before a byte of it is read into memory; below that, counting the entries says it better.
+        if bytes
+            > entries
+                .saturating_mul(LONGEST_DIRECTORY_HEADER_BYTES)
+                .max(WORTH_COUNTING_BYTES)
+        {
+            let why = "it is longer than its entries can be";
+            return Err(Refusal::archive(Rule::DirectoryDamaged(why)));
+        }
         if prepended_bytes > 0 {
             Refusal::archive(Rule::PrependedBytes(prepended_bytes))
                 .admit(strictness, &mut admitted)?;

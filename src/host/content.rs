@@ -23,6 +23,8 @@ const KEPT_BYTES: usize = 2 << 20;
 const LEAST_BYTES: usize = 128 << 10;
 /// Larger buffers are kept for the next large entry up to this size, so that their pages need not be made again.
 const RETAINED_BYTES: usize = 32 << 20;
+/// Programs, the largest things in layers, deflate to a half or a third; even text stays below this.
+const PLAUSIBLE_RATIO: u64 = 64;
 /// How far reading ahead goes: the entries of a directory mostly lie beside one another.
 const READ_AHEAD_BYTES: u64 = 256 << 10;
 /// What of it may be wasted on entries that are not wanted.
@@ -204,12 +206,16 @@ impl<'b> Reader<'b> {
         if span_bytes <= half && entry.uncompressed_bytes <= half {
             return self.read_whole(&reading, sink);
         }
+        // What unpacks to so much more than it is, no program does. It streams well, and costs no memory if it is a bomb.
+        let is_plausible = entry.uncompressed_bytes <= RETAINED_BYTES as u64
+            || entry.uncompressed_bytes / PLAUSIBLE_RATIO <= entry.compressed_bytes;
         // A long rest is not read into memory with the data.
         let is_dense = span_bytes <= entry.compressed_bytes.saturating_add(2 * REST_BYTES);
         let needed = span_bytes
             .checked_add(entry.uncompressed_bytes)
             .and_then(|bytes| usize::try_from(bytes).ok());
         if entry.method == Method::Deflated
+            && is_plausible
             && is_dense
             && let Some(bytes) = needed
             && let Some(buffers) = self.large_buffers(bytes)

