@@ -116,7 +116,7 @@ pub(crate) fn run(arguments: &ExtractArgs, global: &GlobalArgs, report: &Report)
     judge_collisions(&collisions, on_collision, on_type_conflict)
         .map_err(|violation| Failure::policy(WHAT, &violation))?;
     let plan = ExtractPlan::new(&tree);
-    let mut warnings = tree_warnings(&tree, &collisions, on_collision);
+    let mut warnings = tree_warnings(&tree, &plan, &collisions, on_collision);
 
     let is_changed = destination.found != Found::Wanted;
     if !is_changed && !arguments.dry_run {

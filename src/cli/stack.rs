@@ -10,14 +10,14 @@ use rayon::ThreadPool;
 
 use slashopt::archive::Strictness;
 use slashopt::collisions::{Class, Collisions, SameBytes, pairs_to_compare};
-use slashopt::entry::Kind;
 use slashopt::host::HostError;
 use slashopt::host::budget::Budget;
 use slashopt::host::budget::most_threads;
 use slashopt::host::content::Reader;
 use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack};
-use slashopt::merge::{MergedTree, Origin};
-use slashopt::plan::{self, Limits};
+use slashopt::merge::{MergedTree, NodeId, Origin};
+use slashopt::path::LayerPath;
+use slashopt::plan::{self, ExtractPlan, Limits};
 use slashopt::quota;
 
 use super::failure::{Exit, Failure};
@@ -290,6 +290,7 @@ pub(crate) fn classify(
 /// What a user should know of a merged tree before it is used.
 pub(crate) fn tree_warnings(
     tree: &MergedTree<'_>,
+    plan: &ExtractPlan,
     collisions: &Collisions,
     on_collision: plan::OnCollision,
 ) -> Vec<String> {
@@ -297,46 +298,37 @@ pub(crate) fn tree_warnings(
     if on_collision == plan::OnCollision::Warn && collisions.counts.that_matter() > 0 {
         warnings.push(overridden(collisions));
     }
-    let (mut unreadable, mut outside) = (Vec::new(), Vec::new());
-    let (mut unreadable_count, mut outside_count) = (0, 0);
-    tree.walk(|path, node| {
-        let object = tree.object(node);
-        let (examples, count) = match object.kind {
-            // The function runs as an ordinary user; all files of a layer belong to root.
-            Kind::File if object.mode.bits() & 0o004 == 0 => {
-                (&mut unreadable, &mut unreadable_count)
-            }
-            Kind::Symlink if tree.leaves_root(node) => (&mut outside, &mut outside_count),
-            _ => return,
-        };
-        *count += 1;
-        if examples.len() < plan::EXAMPLES {
-            examples.push(path.clone());
+    // The function runs as an ordinary user; all files of a layer belong to root.
+    let is_unreadable = |&&file: &&NodeId| tree.object(file).mode.bits() & 0o004 == 0;
+    let unreadable = sorted_paths(tree, plan.files.iter().filter(is_unreadable));
+    let outside = sorted_paths(
+        tree,
+        plan.symlinks.iter().filter(|&&link| tree.leaves_root(link)),
+    );
+    for (paths, one, several) in [
+        (
+            unreadable,
+            "file is unreadable to Lambda's user",
+            "files are unreadable to Lambda's user",
+        ),
+        (outside, "link leads out of /opt", "links lead out of /opt"),
+    ] {
+        if !paths.is_empty() {
+            let what = if paths.len() == 1 { one } else { several };
+            let named = plan::listed(&paths, paths.len());
+            warnings.push(format!("{} {what}: {named}", paths.len()));
         }
-    });
-    if unreadable_count > 0 {
-        let (files, are) = if unreadable_count == 1 {
-            ("file", "is")
-        } else {
-            ("files", "are")
-        };
-        warnings.push(format!(
-            "{unreadable_count} {files} {are} unreadable to Lambda's user: {}",
-            plan::listed(&unreadable, unreadable_count)
-        ));
-    }
-    if outside_count > 0 {
-        let (links, lead) = if outside_count == 1 {
-            ("link", "leads")
-        } else {
-            ("links", "lead")
-        };
-        warnings.push(format!(
-            "{outside_count} {links} {lead} out of /opt: {}",
-            plan::listed(&outside, outside_count)
-        ));
     }
     warnings
+}
+
+fn sorted_paths<'n>(
+    tree: &MergedTree<'_>,
+    nodes: impl Iterator<Item = &'n NodeId>,
+) -> Vec<LayerPath> {
+    let mut paths: Vec<LayerPath> = nodes.map(|&node| tree.path(node)).collect();
+    paths.sort_unstable();
+    paths
 }
 
 /// One line on what was overridden and matters. Conflicts of kind are named: nobody expects them.

@@ -71,10 +71,14 @@ impl Grant<'_> {
 pub(super) fn zeroed(bytes: usize) -> Vec<u8> {
     const HUGE_PAGE_BYTES: usize = 2 << 20;
     let mut buffer = vec![0; bytes];
-    if bytes >= HUGE_PAGE_BYTES {
-        let start = NonNull::from(buffer.as_mut_slice()).cast();
-        // SAFETY: the range is this buffer's own memory, and MADV_HUGEPAGE changes nothing but how it is backed.
-        let advised = unsafe { madvise(start, bytes, MmapAdvise::MADV_HUGEPAGE) };
+    // The allocator's own bytes stand before the buffer: huge pages lie within it, so nothing is lost by leaving its edges.
+    let edge = buffer.as_ptr().align_offset(HUGE_PAGE_BYTES);
+    let within = buffer.get_mut(edge..).unwrap_or_default();
+    let whole_bytes = within.len() / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    if whole_bytes > 0 {
+        let start = NonNull::from(within).cast();
+        // SAFETY: the range is within this buffer, and MADV_HUGEPAGE changes nothing but how it is backed.
+        let advised = unsafe { madvise(start, whole_bytes, MmapAdvise::MADV_HUGEPAGE) };
         if let Err(error) = advised {
             tracing::trace!(%error, "no huge pages");
         }

@@ -153,7 +153,7 @@ impl<'b> Reader<'b> {
     /// Makes `input` hold the bytes from `start` to `stop`.
     fn fill(&mut self, file: &File, start: u64, stop: u64) -> io::Result<()> {
         let bytes = usize::try_from(stop - start).unwrap_or(usize::MAX);
-        grow(&mut self.input, bytes);
+        grow(&mut self.input, bytes, self.kept_bytes / 2);
         self.window = None;
         file.read_exact_at(self.input.get_mut(..bytes).unwrap_or_default(), start)?;
         self.window = Some(Window {
@@ -328,7 +328,7 @@ impl<'b> Reader<'b> {
             Method::Stored => data,
             Method::Deflated => {
                 let bytes = usize::try_from(entry.uncompressed_bytes).unwrap_or(usize::MAX);
-                grow(&mut self.output, bytes);
+                grow(&mut self.output, bytes, self.kept_bytes / 2);
                 let output = self.output.get_mut(..bytes).unwrap_or_default();
                 // Some writers deflate nothing to nothing.
                 if !data.is_empty() || bytes > 0 {
@@ -499,10 +499,11 @@ impl<'b> Reader<'b> {
     }
 }
 
-/// Makes a buffer at least so long. What it held is not needed: new zeroed pages cost less than copying.
-fn grow(buffer: &mut Vec<u8>, bytes: usize) {
+/// Makes a buffer at least so long, and at once as long as it may be kept: pages that are not touched cost nothing, growing
+/// step by step does. What it held is not needed.
+fn grow(buffer: &mut Vec<u8>, bytes: usize, kept_bytes: usize) {
     if buffer.len() < bytes {
-        *buffer = zeroed(bytes);
+        *buffer = zeroed(bytes.max(kept_bytes));
     }
 }
 
