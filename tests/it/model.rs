@@ -123,12 +123,16 @@ struct Placed {
 pub(crate) struct Merge {
     policy: OnTypeConflict,
     placed: BTreeMap<Path, Placed>,
+    /// The same before the layer in hand.
+    lower_layers: BTreeMap<Path, Placed>,
+    /// The same with everything that the layer in hand brings, wherever it follows links to: only to see whether that matters.
+    with_whole_layer: BTreeMap<Path, Placed>,
     /// For each path that something was replaced at, or that lay below such a place: the gravest class.
     collisions: BTreeMap<Path, Class>,
     /// Paths at which one kind replaced another.
     type_conflicts: BTreeSet<Path>,
-    /// A layer reached the same place by two ways, or gave the root a mode: only `Follow` does, and the contract does not say
-    /// which of the two then counts.
+    /// A layer reached the same place by two ways, gave the root a mode, or brought itself what a link leads to, so that the
+    /// order of its entries would matter: only `Follow` does, and the contract does not say what then counts.
     is_ambiguous: bool,
 }
 
@@ -137,11 +141,32 @@ pub(crate) fn merge(layers: &[Vec<Entry>], policy: OnTypeConflict) -> Merge {
     let mut merge = Merge {
         policy,
         placed: BTreeMap::new(),
+        lower_layers: BTreeMap::new(),
+        with_whole_layer: BTreeMap::new(),
         collisions: BTreeMap::new(),
         type_conflicts: BTreeSet::new(),
         is_ambiguous: false,
     };
     for (number, layer) in layers.iter().enumerate() {
+        merge.lower_layers = merge.placed.clone();
+        merge.with_whole_layer = merge.placed.clone();
+        for (path, object) in provided(layer) {
+            let (mode, time) = (0, 0);
+            let brought = Placed {
+                object,
+                mode,
+                time,
+                layer: number,
+            };
+            let there = merge
+                .with_whole_layer
+                .entry(path)
+                .or_insert(brought.clone());
+            // A link that is to be followed stays.
+            if !matches!(there.object, Object::Link(_)) {
+                *there = brought;
+            }
+        }
         for entry in last_of_each_path(layer) {
             merge.put(entry, number);
         }
@@ -199,7 +224,10 @@ impl Merge {
         match self.placed.get(&path).map(|placed| &placed.object) {
             Some(Object::Directory) => return path,
             Some(Object::Link(_)) if self.policy == OnTypeConflict::Follow => {
-                if let Some(place) = self.directory_behind(&path) {
+                let place = directory_behind(&self.placed, &path);
+                self.is_ambiguous |= place != directory_behind(&self.lower_layers, &path)
+                    || place != directory_behind(&self.with_whole_layer, &path);
+                if let Some(place) = place {
                     return place;
                 }
             }
@@ -245,50 +273,6 @@ impl Merge {
         *noted = class.max(*noted);
     }
 
-    /// The directory that the link at this path leads to, if it leads to one inside the root in at most forty steps.
-    fn directory_behind(&self, link: &Path) -> Option<Path> {
-        let mut place = link[..link.len() - 1].to_vec();
-        let mut ahead = vec![link.last()?.clone()];
-        let mut steps = 0;
-        while !ahead.is_empty() {
-            let next = ahead.remove(0);
-            if next.is_empty() || next == b"." {
-                continue;
-            }
-            if next == b".." {
-                place.pop()?; // Above the root is outside.
-                continue;
-            }
-            place.push(next);
-            match &self.placed.get(&place)?.object {
-                Object::Directory => {}
-                Object::File(_) => return None,
-                Object::Link(target) => {
-                    steps += 1;
-                    if steps > 40 {
-                        return None;
-                    }
-                    place.pop();
-                    let mut target: Path = target
-                        .split(|&byte| byte == b'/')
-                        .map(<[u8]>::to_vec)
-                        .collect();
-                    if target[0].is_empty() {
-                        // Absolute: the root is seen at /opt, everything else is outside.
-                        if target.get(1).map(Vec::as_slice) != Some(b"opt") {
-                            return None;
-                        }
-                        target.drain(..2);
-                        place.clear();
-                    }
-                    target.append(&mut ahead);
-                    ahead = target;
-                }
-            }
-        }
-        Some(place)
-    }
-
     /// The tree that must appear on disk.
     pub(crate) fn tree(&self) -> Tree {
         let root = Node::Directory {
@@ -323,6 +307,50 @@ impl Merge {
     pub(crate) fn is_ambiguous(&self) -> bool {
         self.is_ambiguous
     }
+}
+
+/// The directory that the link at this path leads to, if it leads to one inside the root in at most forty steps.
+fn directory_behind(placed: &BTreeMap<Path, Placed>, link: &Path) -> Option<Path> {
+    let mut place = link[..link.len() - 1].to_vec();
+    let mut ahead = vec![link.last()?.clone()];
+    let mut steps = 0;
+    while !ahead.is_empty() {
+        let next = ahead.remove(0);
+        if next.is_empty() || next == b"." {
+            continue;
+        }
+        if next == b".." {
+            place.pop()?; // Above the root is outside.
+            continue;
+        }
+        place.push(next);
+        match &placed.get(&place)?.object {
+            Object::Directory => {}
+            Object::File(_) => return None,
+            Object::Link(target) => {
+                steps += 1;
+                if steps > 40 {
+                    return None;
+                }
+                place.pop();
+                let mut target: Path = target
+                    .split(|&byte| byte == b'/')
+                    .map(<[u8]>::to_vec)
+                    .collect();
+                if target[0].is_empty() {
+                    // Absolute: the root is seen at /opt, everything else is outside.
+                    if target.get(1).map(Vec::as_slice) != Some(b"opt") {
+                        return None;
+                    }
+                    target.drain(..2);
+                    place.clear();
+                }
+                target.append(&mut ahead);
+                ahead = target;
+            }
+        }
+    }
+    Some(place)
 }
 
 fn class_of(old: &Placed, new: &Placed) -> Class {
