@@ -2,7 +2,10 @@
 //!
 //! It inflates every winning entry from memory, with the decoder that its size would get, and creates the same tree with the
 //! same bytes, modes and times from memory. Reading archives, judging and merging them, checking sums and publishing are not
-//! in it. Each part is timed alone, and one JSON object is printed: seconds of wall time, and of processor time.
+//! in it. Each part is timed alone, and one JSON object is printed: seconds of wall time, and of processor time, and `alone`,
+//! the seconds that the slowest entry takes by itself, which no number of threads makes shorter.
+//!
+//! All content is held in memory, so it is not for stacks that do not fit there.
 //!
 //! `cargo bench --bench floor -- DIRECTORY THREADS LAYER...`
 
@@ -16,11 +19,14 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::iter;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use nix::sys::mman::{MmapAdvise, madvise};
 use nix::sys::resource::{UsageWho, getrusage};
 use slashopt::archive::Method;
 use slashopt::host::budget::Budget;
@@ -65,25 +71,37 @@ fn main() {
     let loaded = LoadedStack::load(&inputs, options, &budget).expect("layers");
     let tree = MergedTree::merge(&loaded.stack, LinkedDirectory::Replace, &loaded.hasher);
     let plan = ExtractPlan::new(&tree);
-    let files: Vec<Planned> = plan
-        .batches
-        .iter()
-        .flat_map(|batch| batch.files.clone())
-        .map(|place| planned(&loaded, &tree, plan.files[place], &budget))
-        .collect();
+    let mut reader = Reader::new(&budget);
+    // Threads take whole batches, as ours do: in one directory they would wait for each other.
+    let mut batches: Vec<Vec<Planned>> = Vec::with_capacity(plan.batches.len());
+    for batch in &plan.batches {
+        let nodes = plan.files[batch.files.clone()].iter();
+        let files = nodes.map(|&node| planned(&loaded, &tree, node, &mut reader));
+        batches.push(files.collect());
+    }
 
-    let inflate = timed(|| in_parallel(threads, &files, inflate_all));
-    let create = timed(|| create_all(threads, &tree, &plan, &files, Path::new(&directory)));
+    let inflate = timed(|| {
+        in_parallel(threads, &batches, |batches| {
+            inflate_all(&mut batches.flatten());
+        });
+    });
+    let create = timed(|| create_all(threads, &tree, &plan, &batches, Path::new(&directory)));
+    let alone = slowest_alone(&batches, &Path::new(&directory).with_extension("alone"));
     println!(
-        "{{\"inflate_wall\": {:.6}, \"inflate_cpu\": {:.6}, \"create_wall\": {:.6}, \"create_cpu\": {:.6}}}",
+        "{{\"inflate_wall\": {:.6}, \"inflate_cpu\": {:.6}, \"create_wall\": {:.6}, \"create_cpu\": {:.6}, \"alone\": {alone:.6}}}",
         inflate.0, inflate.1, create.0, create.1
     );
 }
 
-fn planned(loaded: &LoadedStack, tree: &MergedTree<'_>, node: NodeId, budget: &Budget) -> Planned {
+fn planned(
+    loaded: &LoadedStack,
+    tree: &MergedTree<'_>,
+    node: NodeId,
+    reader: &mut Reader<'_>,
+) -> Planned {
     let origin = tree.provider(node);
     let mut content = Vec::new();
-    Reader::new(budget)
+    reader
         .read(loaded, origin, |bytes| {
             content.extend_from_slice(bytes);
             Ok(())
@@ -141,7 +159,7 @@ fn in_parallel<T: Sync>(
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                work(&mut std::iter::from_fn(|| {
+                work(&mut iter::from_fn(|| {
                     items.get(next.fetch_add(1, Ordering::Relaxed))
                 }));
             });
@@ -162,7 +180,7 @@ fn inflate_all(files: &mut dyn Iterator<Item = &Planned>) {
             continue;
         };
         if output.len() < file.content.len() {
-            output.resize(file.content.len(), 0);
+            output = buffer(file.content.len());
         }
         // SAFETY: the pointers are valid for the lengths given; a null result is allowed when the size is exact.
         let result = unsafe {
@@ -181,11 +199,46 @@ fn inflate_all(files: &mut dyn Iterator<Item = &Planned>) {
     unsafe { libdeflate_free_decompressor(decompressor) };
 }
 
+/// A buffer of zeros that the kernel backs with huge pages where it can: the floor must not be slow where we are fast.
+#[allow(unsafe_code, reason = "madvise(2) has no safe form")]
+fn buffer(bytes: usize) -> Vec<u8> {
+    let mut buffer = vec![0; bytes];
+    if bytes >= 2 << 20 {
+        // SAFETY: the range is this buffer's own memory, and the advice changes nothing but how it is backed.
+        let _ = unsafe {
+            madvise(
+                NonNull::from(buffer.as_mut_slice()).cast(),
+                bytes,
+                MmapAdvise::MADV_HUGEPAGE,
+            )
+        };
+    }
+    buffer
+}
+
+/// Seconds of wall time to inflate and write the slowest entry and nothing else. It is one of the largest, so only these are
+/// tried.
+fn slowest_alone(batches: &[Vec<Planned>], scratch: &Path) -> f64 {
+    let mut largest: Vec<&Planned> = batches.iter().flatten().collect();
+    largest.sort_by_key(|file| std::cmp::Reverse(file.content.len()));
+    largest.truncate(4);
+    let seconds = largest.into_iter().map(|file| {
+        let (wall, _) = timed(|| {
+            inflate_all(&mut iter::once(file));
+            let mut created = File::create_new(scratch).expect("a file");
+            created.write_all(&file.content).expect("written");
+        });
+        std::fs::remove_file(scratch).expect("removed");
+        wall
+    });
+    seconds.fold(0.0, f64::max)
+}
+
 fn create_all(
     threads: usize,
     tree: &MergedTree<'_>,
     plan: &ExtractPlan,
-    files: &[Planned],
+    batches: &[Vec<Planned>],
     directory: &Path,
 ) {
     let umask = slashopt::host::extract::read_umask();
@@ -207,8 +260,8 @@ fn create_all(
             }
         });
     }
-    in_parallel(threads, files, |files| {
-        for file in files {
+    in_parallel(threads, batches, |batches| {
+        for file in batches.flatten() {
             let object = tree.object(file.node);
             let mut created = File::from(
                 root.create_file(file.path.as_bytes(), object.mode)
