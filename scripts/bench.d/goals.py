@@ -1,0 +1,117 @@
+"""What we want to hold, and whether one run's figures do. The reasons stand in the README."""
+
+MIB = 1 << 20
+
+
+class Goals:
+    """Judges each goal whose figures were measured, in the order of the list."""
+
+    def __init__(self, jobs, extras):
+        self.jobs = jobs
+        self.extras = extras
+        self.judged = []
+
+    def median(self, job, name, key):
+        """A median of one participant at one job; None where it took no part or failed."""
+        records = self.jobs.get(job, {})
+        record = records.get(name)
+        return record[key]["median"] if record and not record["failures"] and record[key] else None
+
+    def ratio(self, job, name, key):
+        ours, its = self.median(job, "slashopt", key), self.median(job, name, key)
+        return ours / its if ours is not None and its else None
+
+    def judge(self, what, value, limit, unit=""):
+        if value is not None:
+            self.judged.append({"goal": what, "value": value, "limit": limit, "unit": unit, "held": value <= limit})
+
+    def all(self):
+        for peer, limit in {"ripunzip": 0.45, "bsdtar": 0.22, "unzip": 0.16, "python zipfile": 0.15}.items():
+            self.judge(f"five, tmpfs: wall / {peer}", self.ratio(("five", "tmpfs"), peer, "wall"), limit)
+        self.judge("five, tmpfs: CPU / floor", self.ratio(("five", "tmpfs"), "floor", "cpu"), 1.10)
+        self.judge("five, ext4: wall / ripunzip", self.ratio(("five", "ext4"), "ripunzip", "wall"), 0.60)
+        self.judge("big: wall / ripunzip", self.ratio(("big", "tmpfs"), "ripunzip", "wall"), 0.55)
+        self.judge("big: wall / the floor's bound", self.ratio(("big", "tmpfs"), "floor", "wall"), 1.10)
+        self.judge("overridden: ten layers / the tenth alone", self.ratio(("overridden", "tmpfs"), "tenth alone", "wall"), 1.10)
+
+        few, many = (self.ratio((name, "tmpfs"), "floor", "cpu") for name in ("small-10k", "small-500k"))
+        self.judge("CPU / floor at 500k files, over that at 10k", many / few if few and many else None, 1.10)
+        memory = self.extras.get("memory")
+        if memory:
+            self.judge(f"index and plan, bytes an entry, from {memory['from']} to {memory['to']}", memory["bytes_an_entry"], 400, "B")
+        huge = self.median(("huge", "tmpfs"), "slashopt", "rss")
+        index = self.extras.get("huge_index")
+        self.judge("huge: peak RSS less that of --dry-run", max(huge - index, 0) / MIB if huge and index else None, 256, "MiB")
+        group = self.extras.get("little_memory", {})
+        if "exit" in group:
+            self.judge("huge in 128 MiB: exit status", group["exit"], 0)
+        plan = self.extras.get("plan")
+        if plan:
+            self.judge(f"plan of the five ({plan['entries']} entries)", plan["milliseconds"], 5, "ms")
+        self.judge("start: --version over /bin/true", self.extras["start"]["milliseconds"], 0.5, "ms")
+        return self.judged
+
+
+def number(value):
+    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def goals_table(judged):
+    lines = ["| goal | measured | at most | |", "|---|---|---|---|"]
+    for goal in judged:
+        unit = f" {goal['unit']}" if goal["unit"] else ""
+        lines.append(f"| {goal['goal']} | {number(goal['value'])}{unit} | {goal['limit']:g}{unit} "
+                     f"| {'held' if goal['held'] else 'MISSED'} |")
+    return "\n".join(lines)
+
+
+def job_table(records, rss_floor):
+    """Everything about one job: medians, and the least and the most."""
+    lines = ["| tool | wall s (min–max) | CPU s (min–max) | peak RSS MB | our wall / its | our CPU / its | files, directories, links |",
+             "|---|---|---|---|---|---|---|"]
+    ours = records["slashopt"]
+    for name, record in records.items():
+        cells = [name]
+        if record["failures"]:
+            cells[0] += f" (**exit {record['failures'][0]['exit']}**)"
+        for key in ("wall", "cpu"):
+            spread = record[key]
+            cells.append(f"{spread['median']:.3f} ({spread['min']:.3f}–{spread['max']:.3f})" if spread else "")
+        rss = record["rss"]
+        # The floor's program holds all content in memory, which says nothing.
+        cells.append("" if not rss or name == "floor" else f"{rss['median'] / 1e6:.0f}"
+                     if rss["median"] > rss_floor * 1.05 else f"≤ {rss_floor / 1e6:.0f}")
+        for key in ("wall", "cpu"):
+            comparable = record is not ours and not ours["failures"] and record[key] and record[key]["median"]
+            cells.append(f"{ours[key]['median'] / record[key]['median']:.2f}" if comparable else "")
+        tree = record["tree"]
+        cells.append(f"{tree['file']}, {tree['directory']}, {tree['link']}" if tree else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def readme_table(jobs, titles):
+    """One line a job: our time, what it is of the floor, and the wall times of the others as multiples of ours."""
+    peers = []
+    for records in jobs.values():
+        peers += [name for name in records if name not in ("slashopt", "floor", "tenth alone", *peers)]
+    lines = [f"| work | file system | wall s | CPU s | CPU / floor | wall / bound | {' | '.join(peers)} |",
+             "|---" * (6 + len(peers)) + "|"]
+    for (workload, place), records in jobs.items():
+        ours = records["slashopt"]
+        if ours["failures"]:
+            lines.append(f"| {titles[workload]} | {place} | failed |" + " |" * (3 + len(peers)))
+            continue
+
+        def multiple(name, key, sign, ours=ours, records=records, inverse=False):
+            its = records.get(name)
+            if not its or its["failures"] or not its[key]:
+                return "failed" if its and its["failures"] else ""
+            ratio = ours[key]["median"] / its[key]["median"]
+            return f"{1 / ratio if inverse else ratio:.2f}{sign}"
+
+        cells = [titles[workload], place, f"{ours['wall']['median']:.3f}", f"{ours['cpu']['median']:.3f}",
+                 multiple("floor", "cpu", ""), multiple("floor", "wall", "")]
+        cells += [multiple(peer, "wall", "×", inverse=True) for peer in peers]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
