@@ -95,8 +95,8 @@ impl<Fd: AsFd> Root<Fd> {
                 | ResolveFlag::RESOLVE_NO_MAGICLINKS;
             let how = OpenHow::new().flags(flags).mode(mode).resolve(resolve);
             match uninterrupted(|| openat2(&self.directory, path, how)) {
-                // EAGAIN: something was renamed meanwhile, and the kernel could not be sure. EINVAL and EPERM: as a seccomp
-                // filter answers that does not know the call.
+                // EAGAIN: something was renamed meanwhile, and the kernel could not be sure. EPERM: what a seccomp filter
+                // answers that does not know the call.
                 Err(Errno::ENOSYS | Errno::EPERM) => without_openat2(),
                 Err(Errno::EAGAIN) => {}
                 answer => return answer,
