@@ -998,7 +998,7 @@ puts $LOADED_FEATURES.grep(/greeting/)
 #[test]
 fn a_command_of_a_layer_runs_by_its_name() {
     let root = Root::of([real("bin-tool")]);
-    // The link has a name that no machine's own commands have.
+    // The copy has a name that no machine's own commands have.
     let script = "command -v ripgrep; ripgrep --version >&2; ripgrep -l needle .";
     fs::write(root.task().join("hay"), "a needle\n").expect("the task root is ours");
     let said = root.under("python3.13", &["/bin/sh", "-euc", script].map(OsStr::new));
