@@ -120,40 +120,45 @@ class Image:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+def memory_controller():
+    """Where a group can be made, and the files that limit it; the limit of memory comes first."""
+    all_mounts = list(mounts())
+    unified = next((point for _, point, kind in all_mounts if kind == "cgroup2"), None)
+    if unified:
+        handed_down = os.path.join(unified, "cgroup.subtree_control")
+        if os.path.exists(handed_down):
+            with open(handed_down) as file:
+                if "memory" in file.read().split():
+                    return unified, ["memory.max", "memory.swap.max"]
+    with open("/proc/self/cgroup") as file:
+        for line in file:
+            _, controllers, path = line.rstrip("\n").split(":", 2)
+            own = os.path.join("/sys/fs/cgroup/memory", path.lstrip("/"))
+            if "memory" in controllers.split(",") and os.path.isdir(own):
+                return own, ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]
+    raise Unavailable("no memory controller is handed down to us, neither of version 2 nor of version 1")
+
+
 @contextlib.contextmanager
 def little_memory(limit):
-    """A control group (version 2) that allows so many bytes: what to put before a command that is to run in it.
+    """A control group that allows so many bytes, without swap: what to put before a command that is to run in it.
 
     Nothing of the machine's set-up is changed for it: where the controller is not handed down, there is no group.
     """
     if os.geteuid() != 0:
         raise Unavailable("making a control group takes root")
-    top = next((point for _, point, kind in mounts() if kind == "cgroup2"), None)
-    if top is None:
-        raise Unavailable("no control groups of version 2 are mounted")
-
-    def read(name):
-        try:
-            with open(os.path.join(top, name)) as file:
-                return file.read().split()
-        except FileNotFoundError:
-            return []
-
-    if "memory" not in read("cgroup.controllers"):
-        raise Unavailable(f"{top} has no memory controller: version 1 holds it, or nobody handed it down")
-    if "memory" not in read("cgroup.subtree_control"):
-        raise Unavailable(f"{top} does not hand the memory controller down")
+    top, limits = memory_controller()
     group = os.path.join(top, f"slashopt-bench.{os.getpid()}")
     try:
         os.mkdir(group)
     except OSError as error:
         raise Unavailable(f"{group}: {error.strerror}") from error
     try:
-        for name, value in [("memory.max", str(limit)), ("memory.swap.max", "0")]:
+        for name in limits:
             path = os.path.join(group, name)
             if os.path.exists(path):
                 with open(path, "w") as file:
-                    file.write(value)
+                    file.write("0" if name == "memory.swap.max" else str(limit))
         yield ["/bin/sh", "-c", 'echo $$ >"$0"/cgroup.procs && exec "$@"', group]
     finally:
         os.rmdir(group)

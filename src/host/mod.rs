@@ -6,6 +6,7 @@ pub mod content;
 pub mod destination;
 pub mod extract;
 mod inflate;
+pub mod inspect;
 pub mod interrupt;
 mod listing;
 mod moves;
