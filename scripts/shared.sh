@@ -31,3 +31,23 @@ debian() {
   dpkg-deb -x "$folder"/*.deb "$into"
   rm -rf "$folder"
 }
+
+# Packages from npm, into a directory: `from_npm INTO PACKAGE@VERSION...`. Versions are pinned, npm's transitive ones by a date.
+# A second run finds everything and is instant; of several runs at once one installs and the others wait.
+from_npm() {
+  local into=$1
+  shift
+  need npm flock
+  mkdir -p "$(dirname "$into")"
+  exec 9>"$into.lock"
+  flock 9
+  if [ "$(cat "$into/installed" 2>/dev/null)" != "$*" ]; then
+    rm -rf "$into.new"
+    mkdir -p "$into.new"
+    npm install --prefix "$into.new" --loglevel=error --no-audit --no-fund --ignore-scripts --before=2026-10-15 "$@" >/dev/null
+    printf '%s\n' "$*" >"$into.new/installed"
+    rm -rf "$into"
+    mv "$into.new" "$into"
+  fi
+  exec 9>&-
+}

@@ -8,6 +8,7 @@ mod env_explanation;
 mod env_formats;
 mod extract;
 mod failure;
+mod html_report;
 mod json;
 mod list;
 mod report;
@@ -100,6 +101,7 @@ enum Command {
     Extract(extract::ExtractArgs),
     Env(env::EnvArgs),
     List(list::ListArgs),
+    Report(html_report::HtmlReportArgs),
     Which(which::WhichArgs),
     #[cfg(feature = "documentation")]
     Completions(documentation::CompletionsArgs),
@@ -116,6 +118,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Extract(arguments) => extract::run(&arguments, &cli.global, &report),
         Command::Env(arguments) => env::run(&arguments, &cli.global, &report),
         Command::List(arguments) => list::run(&arguments, &cli.global, &report),
+        Command::Report(arguments) => html_report::run(&arguments, &cli.global, &report),
         Command::Which(arguments) => which::run(&arguments, &cli.global, &report),
         #[cfg(feature = "documentation")]
         Command::Completions(arguments) => documentation::completions(&arguments, &report),

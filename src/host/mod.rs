@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod interrupt;
 mod listing;
 mod moves;
+pub mod output;
 pub mod places;
 mod publish;
 pub mod record;

@@ -50,6 +50,9 @@ mod traps;
 /// What is said: JSON, warnings, collisions, quotas, limits, usage.
 mod reports;
 
+/// The page to look at, in a browser.
+mod html_report;
+
 /// What cannot be done: status, message, hint, nothing left behind.
 mod errors;
 

@@ -1,0 +1,187 @@
+//! `report`: one page for people who would rather look than read. It needs no network: style, script and data are in it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use slashopt::collisions::{Class, Collision, Collisions, SameBytes};
+use slashopt::entry::Kind;
+use slashopt::host::HostError;
+use slashopt::host::budget::Budget;
+use slashopt::host::output::OutputFile;
+use slashopt::host::source::LoadedStack;
+use slashopt::layer::LayerId;
+use slashopt::merge::{MergedTree, NodeId};
+use slashopt::path::Escaped;
+use slashopt::quota::MAX_UNZIPPED_BYTES;
+
+use super::failure::Failure;
+use super::report::Report;
+use super::stack::{LayerArgs, StackArgs, classify};
+use super::{GlobalArgs, Outcome};
+
+const WHAT: &str = "cannot make the report";
+
+/// The page, with places for its three parts.
+const PAGE: &str = include_str!("html_report/page.html");
+const STYLE: &str = include_str!("html_report/style.css");
+const SCRIPT: &str = include_str!("html_report/page.js");
+
+/// Write one page that shows the stack, the root, packages, collisions and findings
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  slashopt report base.zip deps.zip --runtime python3.13 --output report.html
+  slashopt report base.zip deps.zip --output - >report.html")]
+pub(crate) struct HtmlReportArgs {
+    #[command(flatten)]
+    layers: LayerArgs,
+    /// Write the page here; - for standard output
+    #[arg(short, long, value_name = "HTML")]
+    output: OsString,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Report) -> Outcome {
+    global.only_text_or_json()?;
+    let pool = arguments.stack.pool()?;
+    let budget = Budget::default();
+    let loaded = arguments
+        .stack
+        .load(&arguments.layers, WHAT, &pool, &budget, report)?;
+    let tree = MergedTree::merge(
+        &loaded.stack,
+        arguments.stack.on_type_conflict().linked_directory(),
+        &loaded.hasher,
+    );
+    let collisions = classify(
+        &loaded,
+        &tree,
+        SameBytes::ByComparison,
+        &pool,
+        &budget,
+        WHAT,
+    )?;
+    let data = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "quota": MAX_UNZIPPED_BYTES,
+        "layers": layers(&loaded, &tree),
+        "files": files(&tree),
+        "tree": directory(&tree, NodeId::ROOT),
+        "collisions": collided(&tree, &collisions),
+        "runtime": null, "architecture": "x86_64", "packages": [], "findings": [],
+    });
+    let page = page(&data);
+    if arguments.output == "-" {
+        report.result(page.as_bytes())?;
+    } else {
+        write(Path::new(&arguments.output), &page).map_err(|error| Failure::host(WHAT, error))?;
+        report.note(&format!(
+            "wrote `{}`: open it in a browser",
+            Escaped(arguments.output.as_bytes())
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(path: &Path, page: &str) -> Result<(), HostError> {
+    let mut output = OutputFile::create(path)?;
+    output.write(page.as_bytes())?;
+    output.publish()
+}
+
+/// The page with its parts in their places.
+fn page(data: &Value) -> String {
+    // A script ends at the first `</`, whatever it means to its own language; JSON may escape any character.
+    let data = data.to_string().replace('<', "\\u003c");
+    let parts = [
+        ("{{style}}", STYLE),
+        ("{{data}}", &data),
+        ("{{script}}", SCRIPT),
+    ];
+    let mut page = String::with_capacity(PAGE.len() + STYLE.len() + SCRIPT.len() + data.len());
+    let mut rest = PAGE;
+    for (place, part) in parts {
+        // Each stands in the page once, in this order, so nothing in a part is taken for a place.
+        let Some((before, after)) = rest.split_once(place) else {
+            continue;
+        };
+        page.push_str(before);
+        page.push_str(part);
+        rest = after;
+    }
+    page.push_str(rest);
+    page
+}
+
+/// The layers, with how much of each a reader of the root sees.
+fn layers(loaded: &LoadedStack, tree: &MergedTree<'_>) -> Value {
+    let mut visible = vec![0_u64; loaded.stack.len()];
+    tree.walk(|_, id| {
+        if let Some(sum) = visible.get_mut(usize::from(tree.provider(id).layer.0)) {
+            *sum += tree.object(id).size;
+        }
+    });
+    let layers = loaded.stack.in_merge_order().zip(visible);
+    layers
+        .map(|((_, layer), visible)| {
+            json!({
+                "source": layer.source,
+                "code": layer.code_bytes,
+                "unzipped": layer.unzipped_bytes(),
+                "visible": visible,
+                "entries": layer.entries(),
+            })
+        })
+        .collect()
+}
+
+fn files(tree: &MergedTree<'_>) -> usize {
+    let mut files = 0;
+    tree.walk(|_, id| files += usize::from(tree.kind(id) != Kind::Directory));
+    files
+}
+
+/// The children of a directory: `[name, children]`, or `[name, size, layer]`.
+fn directory(tree: &MergedTree<'_>, id: NodeId) -> Value {
+    let children = tree.sorted_children(id).into_iter().map(|child| {
+        let name = Escaped(tree.name(child)).to_string();
+        if tree.kind(child) == Kind::Directory {
+            json!([name, directory(tree, child)])
+        } else {
+            json!([
+                name,
+                tree.object(child).size,
+                tree.provider(child).layer.number()
+            ])
+        }
+    });
+    children.collect()
+}
+
+fn collided(tree: &MergedTree<'_>, collisions: &Collisions) -> Value {
+    let row = |collision: &Collision| {
+        let shadowed = collision.shadowed.iter().map(|origin| origin.layer);
+        json!({
+            "path": collision.path.to_string(),
+            "class": collision.class.to_string(),
+            "winner": collision.winner.layer.number(),
+            "shadowed": shadowed.map(LayerId::number).collect::<Vec<_>>(),
+            "size": tree.object_of(collision.winner).size,
+        })
+    };
+    // What nobody expects first.
+    let mut worst_first: Vec<&Collision> = collisions.all.iter().collect();
+    worst_first.sort_by_key(|collision| match collision.class {
+        Class::Type => 0,
+        Class::Content => 1,
+        Class::Mode => 2,
+        Class::Identical => 3,
+    });
+    worst_first.into_iter().map(row).collect()
+}
