@@ -17,6 +17,7 @@
 //! files of directories in `PYTHONPATH`, which Lambda's bootstrap does for the layers' folders.
 
 mod configuration;
+mod hooks;
 mod host;
 mod service;
 mod suggestion;
@@ -32,6 +33,7 @@ use crate::merge::MergedTree;
 use crate::runtime::Runtime;
 
 pub use configuration::{Assignment, AssignmentError, ConfigurationError};
+pub use hooks::{HOOKS, Hook, HookRequest};
 pub use suggestion::implied_runtimes;
 
 /// Where the layers are on the service, always.

@@ -51,6 +51,11 @@ pub struct AssignmentError {
 }
 
 impl Assignment {
+    /// Whether this is the variable that it sets.
+    pub(super) fn names(&self, variable: &str) -> bool {
+        self.name == variable
+    }
+
     /// Parses `NAME=VALUE`; the value is everything behind the first `=` and may be empty.
     ///
     /// # Errors
