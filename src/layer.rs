@@ -37,6 +37,8 @@ impl LayerNodeId {
 pub struct Listing {
     names: Vec<u8>,
     entries: Vec<ListedEntry>,
+    /// The modes of those that have set-id or sticky bits.
+    special: HashMap<u32, u16>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +59,13 @@ impl Listing {
         });
         self.names.extend_from_slice(name);
         index
+    }
+
+    /// Notes the whole Unix mode of an object, for what its [`Object`] does not keep.
+    pub fn note_mode(&mut self, index: u32, unix_mode: u16) {
+        if unix_mode & 0o7000 != 0 {
+            self.special.insert(index, unix_mode);
+        }
     }
 
     /// How many objects were added.
@@ -271,6 +280,35 @@ impl Layer {
         self.entry_of(id)
             .and_then(|entry| self.names().object(entry))
             .unwrap_or(Object::IMPLIED)
+    }
+
+    /// The set-user-ID, set-group-ID and sticky bits that the layer gave the object at a node; its mode has none.
+    pub fn special_bits(&self, id: LayerNodeId) -> u16 {
+        const SPECIAL: u16 = 0o7000;
+        let Some(entry) = self.entry_of(id) else {
+            return 0;
+        };
+        match &self.form {
+            LayerForm::Archive(archive) => archive
+                .entries()
+                .get(entry as usize)
+                .and_then(|entry| entry.unix_mode)
+                .map_or(0, |mode| mode & SPECIAL),
+            LayerForm::Directory(listing) => {
+                listing.special.get(&entry).map_or(0, |mode| mode & SPECIAL)
+            }
+        }
+    }
+
+    /// Whether an archive gave the object at a node no mode at all, as those do that are packed on Windows.
+    pub fn has_no_mode(&self, id: LayerNodeId) -> bool {
+        match (&self.form, self.entry_of(id)) {
+            (LayerForm::Archive(archive), Some(entry)) => archive
+                .entries()
+                .get(entry as usize)
+                .is_some_and(|entry| entry.unix_mode.is_none()),
+            _ => false,
+        }
     }
 
     /// The target of the link at a node, once it was read.

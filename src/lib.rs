@@ -8,7 +8,7 @@
 //!    archive ──> layer ──> merge ──> plan ─────────────────────> host: extract
 //!    (judged     (stack,   (tree,    (what to do,                       |
 //!     index)      quotas)   who won)  ordered and sized)                |
-//!                             ├────> collisions                      reports
+//!                             ├────> collisions, check               reports
 //!                             └────> runtime, environment               |
 //!                                                        cli: words, text, JSON, exit codes
 //! ```
@@ -17,7 +17,7 @@
 //!
 //! [`path`] and [`entry`] say what a name and an object are, [`archive`] judges the bytes of one zip, [`layer`] makes a tree
 //! of it and a stack of layers, [`merge`] decides who wins, [`collisions`] says what was lost, [`plan`] what has to be done,
-//! [`quota`] what AWS would say. [`runtime`] is the table of runtimes, [`environment`] computes the variables. [`host`] is
+//! [`quota`] what AWS would say, [`check`] what else would fail there. [`runtime`] is the table of runtimes, [`environment`] computes the variables. [`host`] is
 //! everything that touches the machine.
 //!
 //! # Words
@@ -36,6 +36,7 @@
 //! - No count or size in an archive decides an allocation.
 
 pub mod archive;
+pub mod check;
 pub mod collisions;
 pub mod entry;
 pub mod environment;

@@ -65,6 +65,7 @@ pub(super) fn load_directory(
         let modified = Timestamp(metadata.mtime());
         let object = Object::new(kind, Some(unix_mode), modified, size, None);
         let index = listing.push(name, object);
+        listing.note_mode(index, unix_mode);
         targets.extend(target.map(|target| (index, target)));
     }
     let mut layer = Layer::from_listing(place.source.clone(), listing, hasher)

@@ -1,0 +1,211 @@
+//! What would fail or mislead in the cloud, found before a layer is published: rules, each with an id, a severity, a reason
+//! and a cure, judged over one stack.
+//!
+//! [`check`] runs the rules of [`RULES`] over a [`Subject`]: the merged tree, what its files hold ([`facts`]), and the function
+//! that is meant to use it. A rule is a value ([`Rule`]) and knows nothing of the others; a rule or a small family of like ones
+//! is a file in this folder. A new rule is a new static and a line in [`RULES`].
+//!
+//! Nothing here reads a file: whoever asks has every file read once, verified, and hands its bytes to [`facts::look`].
+
+pub mod facts;
+mod modes;
+mod subject;
+
+use std::fmt;
+
+use crate::layer::LayerId;
+use crate::path::LayerPath;
+
+pub use subject::{Configuration, File, Subject};
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// It misleads, or breaks sometimes.
+    Warning,
+    /// It would fail in the cloud, or be refused there.
+    Error,
+}
+
+impl Severity {
+    /// All of them, the worst first.
+    pub const ALL: [Self; 3] = [Self::Error, Self::Warning, Self::Note];
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        })
+    }
+}
+
+/// One thing that a rule found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// The id of the rule.
+    pub rule: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// The layer at fault; `None` when it is the stack as a whole.
+    pub layer: Option<LayerId>,
+    /// The path at fault; `None` when it is no single one.
+    pub path: Option<LayerPath>,
+    /// What is wrong, in one line without a full stop.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+/// One rule. Its texts are for people: short sentences, which name AWS's own where it has one.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its name, in kebab-case. It is part of the contract: `--allow`, `--deny` and other programs use it.
+    pub id: &'static str,
+    /// What its findings are worth; a single finding may be worth less.
+    pub severity: Severity,
+    /// What it finds, as a heading over its findings: one line, lower case, no full stop.
+    pub summary: &'static str,
+    /// Why that matters: the reason, what Lambda does, its sentence where it is known, and the source.
+    pub explanation: &'static str,
+    /// What Lambda itself says then, word for word, where that is known.
+    pub says: Option<&'static str>,
+    /// What to do, for findings that know nothing better: one line, lower case, no full stop.
+    pub cure: &'static str,
+    /// Whether it can only be judged for a known runtime.
+    pub needs_runtime: bool,
+    /// Appends what it finds in the subject.
+    pub(crate) judge: fn(&Subject<'_>, &mut Findings),
+}
+
+/// Where a rule puts what it finds.
+#[derive(Debug)]
+pub(crate) struct Findings {
+    rule: &'static Rule,
+    found: Vec<Finding>,
+}
+
+impl Findings {
+    /// Adds a finding with the severity and the cure of the rule.
+    pub(crate) fn add(
+        &mut self,
+        layer: impl Into<Option<LayerId>>,
+        path: impl Into<Option<LayerPath>>,
+        message: impl Into<String>,
+    ) {
+        self.found.push(Finding {
+            rule: self.rule.id,
+            severity: self.rule.severity,
+            layer: layer.into(),
+            path: path.into(),
+            message: message.into(),
+            help: self.rule.cure.to_owned(),
+        });
+    }
+
+    /// Adds a finding at a file of the merged tree.
+    pub(crate) fn at(&mut self, file: &File, message: impl Into<String>) {
+        self.add(file.origin.layer, file.path.clone(), message);
+    }
+
+    /// Gives the finding that was added last another cure.
+    pub(crate) fn with_help(&mut self, help: impl Into<String>) {
+        if let Some(last) = self.found.last_mut() {
+            last.help = help.into();
+        }
+    }
+
+    /// Makes the finding that was added last worth less than others of its rule.
+    pub(crate) fn only(&mut self, severity: Severity) {
+        if let Some(last) = self.found.last_mut() {
+            last.severity = last.severity.min(severity);
+        }
+    }
+}
+
+/// Every rule, in the order in which findings are told: what AWS refuses, what does not start, what is not found, what misleads.
+pub static RULES: &[&Rule] = &[
+    &modes::UNREADABLE_FILE,
+    &modes::COMMAND_NOT_EXECUTABLE,
+    &modes::SPECIAL_MODE_BITS,
+];
+
+/// The rule of that id.
+pub fn find(id: &str) -> Option<&'static Rule> {
+    RULES.iter().copied().find(|rule| rule.id == id)
+}
+
+/// What the user makes of the rules.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Every finding is an error.
+    pub denies_all: bool,
+    /// The ids of the rules whose findings are errors.
+    pub denied: Vec<&'static str>,
+    /// The ids of the rules that are not judged; they beat the denied ones.
+    pub allowed: Vec<&'static str>,
+}
+
+impl Policy {
+    fn is_denied(&self, rule: &Rule) -> bool {
+        self.denies_all || self.denied.contains(&rule.id)
+    }
+}
+
+/// What the rules made of a subject.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What was found: the worst first, then in the order of [`RULES`], then by path and layer.
+    pub findings: Vec<Finding>,
+    /// How many rules were judged.
+    pub judged: usize,
+    /// The rules that could not be judged, because no runtime is known.
+    pub skipped: Vec<&'static Rule>,
+}
+
+impl Outcome {
+    /// How many findings there are of a severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        let of_severity = |finding: &&Finding| finding.severity == severity;
+        self.findings.iter().filter(of_severity).count()
+    }
+}
+
+/// Judges every rule that the policy does not allow to be broken.
+pub fn check(subject: &Subject<'_>, policy: &Policy) -> Outcome {
+    let mut outcome = Outcome::default();
+    let judged = RULES
+        .iter()
+        .filter(|rule| !policy.allowed.contains(&rule.id));
+    for &rule in judged {
+        if rule.needs_runtime && subject.runtime.is_none() {
+            outcome.skipped.push(rule);
+            continue;
+        }
+        outcome.judged += 1;
+        let mut findings = Findings {
+            rule,
+            found: Vec::new(),
+        };
+        (rule.judge)(subject, &mut findings);
+        let mut found = findings.found;
+        if policy.is_denied(rule) {
+            for finding in &mut found {
+                finding.severity = Severity::Error;
+            }
+        }
+        found.sort_by(|one, other| {
+            (&one.path, one.layer, &one.message).cmp(&(&other.path, other.layer, &other.message))
+        });
+        outcome.findings.append(&mut found);
+    }
+    // Stable: within a severity the order of the rules stays.
+    outcome
+        .findings
+        .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    outcome
+}

@@ -1,0 +1,59 @@
+//! What the bytes of one file say that a rule wants to know. Pure: bytes in, facts out.
+//!
+//! Every file is read anyway, to be verified; [`look`] is called with its bytes then, on whatever thread read it. A kind of
+//! content is a file in this folder and a variant of [`FileFacts`].
+
+pub(super) mod link_text;
+mod manifest;
+
+use crate::path::LayerPath;
+
+/// The bytes of a file as they were read.
+#[derive(Clone, Copy, Debug)]
+pub struct FileBytes<'a> {
+    /// All of them, or the first ones of a file that is too large for memory.
+    pub bytes: &'a [u8],
+    /// Whether these are all.
+    pub is_whole: bool,
+}
+
+/// What a file is by its content, with what the rules want to know of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum FileFacts {
+    /// Text that is a path and nothing else, where a link could stand.
+    LinkText(Vec<u8>),
+    /// A zip archive.
+    Archive,
+    /// An object in the Executable and Linkable Format.
+    Elf,
+    /// A script: its first line, `#!` left out, the carriage return of a CRLF kept.
+    Script(Vec<u8>),
+    /// A `package.json` whose modules are ES modules.
+    EsModulePackage,
+}
+
+/// What a file is; `None` for one that no rule wants to know more of.
+pub fn look(path: &LayerPath, content: FileBytes<'_>) -> Option<FileFacts> {
+    let name = path.components().next_back()?;
+    if content.bytes.starts_with(b"PK\x03\x04") {
+        return Some(FileFacts::Archive);
+    }
+    if content.bytes.starts_with(b"\x7fELF") {
+        return Some(FileFacts::Elf);
+    }
+    if let Some(script) = content.bytes.strip_prefix(b"#!") {
+        let line = script.split(|&byte| byte == b'\n').next()?;
+        // The kernel reads 256 bytes (`execve(2)`).
+        return Some(FileFacts::Script(line.get(..256).unwrap_or(line).to_vec()));
+    }
+    if name == b"package.json" {
+        return manifest::is_es_module(content.bytes).then_some(FileFacts::EsModulePackage);
+    }
+    if content.is_whole
+        && let Some(target) = link_text::target(path, content.bytes)
+    {
+        return Some(FileFacts::LinkText(target.to_vec()));
+    }
+    None
+}

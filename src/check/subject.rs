@@ -1,0 +1,143 @@
+//! What is judged: a stack, what its files hold, and the function that is meant to use it.
+
+use std::collections::HashMap;
+
+use super::facts::FileFacts;
+use crate::archive::Refusal;
+use crate::entry::{Kind, Object};
+use crate::layer::{LayerId, LayerStack};
+use crate::merge::{MergedTree, NodeId, Origin};
+use crate::path::LayerPath;
+use crate::quota::QuotaExceeded;
+use crate::runtime::{Architecture, Family, Runtime};
+
+/// The function that is meant to use the layers, as far as it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Configuration<'a> {
+    /// Its runtime.
+    pub runtime: Option<&'static Runtime>,
+    /// Its architecture.
+    pub architecture: Architecture,
+    /// Its `AWS_LAMBDA_EXEC_WRAPPER`; an empty one counts as none, as in Lambda's bootstraps.
+    pub exec_wrapper: Option<&'a [u8]>,
+}
+
+/// One object of the merged tree that is not a directory.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Where it lies.
+    pub path: LayerPath,
+    /// Its node in the tree.
+    pub node: NodeId,
+    /// The layer and node that it comes from.
+    pub origin: Origin,
+    /// What it is: a file or a link.
+    pub object: Object,
+}
+
+/// Everything that a rule may look at.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// The merged tree.
+    pub tree: &'a MergedTree<'a>,
+    /// The layers it was merged from.
+    pub stack: &'a LayerStack,
+    /// All files and links of the tree, sorted by path.
+    pub files: Vec<File>,
+    /// The function's runtime.
+    pub runtime: Option<&'static Runtime>,
+    /// The function's architecture.
+    pub architecture: Architecture,
+    /// The function's `AWS_LAMBDA_EXEC_WRAPPER`, not empty.
+    pub exec_wrapper: Option<&'a [u8]>,
+    /// AWS's quotas that the stack exceeds.
+    pub quotas: &'a [QuotaExceeded],
+    /// What `--lenient` waived while contents were read; what it waived before stands in the layers.
+    pub admitted: &'a [(LayerId, Refusal)],
+    facts: &'a HashMap<Origin, FileFacts>,
+}
+
+impl<'a> Subject<'a> {
+    /// A subject without quotas that are exceeded and without anything waived: both may be set.
+    pub fn new(
+        tree: &'a MergedTree<'a>,
+        facts: &'a HashMap<Origin, FileFacts>,
+        configuration: Configuration<'a>,
+    ) -> Self {
+        let mut files = Vec::new();
+        tree.walk(|path, node| {
+            let object = tree.object(node);
+            if object.kind != Kind::Directory {
+                files.push(File {
+                    path: path.clone(),
+                    node,
+                    origin: tree.provider(node),
+                    object,
+                });
+            }
+        });
+        Self {
+            tree,
+            stack: tree.stack(),
+            files,
+            runtime: configuration.runtime,
+            architecture: configuration.architecture,
+            exec_wrapper: configuration
+                .exec_wrapper
+                .filter(|wrapper| !wrapper.is_empty()),
+            quotas: &[],
+            admitted: &[],
+            facts,
+        }
+    }
+
+    /// The family of the runtime.
+    pub fn family(&self) -> Option<Family> {
+        self.runtime.map(|runtime| runtime.family)
+    }
+
+    /// Whether the function may be of that family: it is, or its runtime is not known.
+    pub fn may_be(&self, family: Family) -> bool {
+        self.family().is_none_or(|known| known == family)
+    }
+
+    /// What the content of a file is, where that is something.
+    pub fn facts(&self, origin: Origin) -> Option<&FileFacts> {
+        self.facts.get(&origin)
+    }
+
+    /// The regular files of the tree, sorted by path.
+    pub fn regular_files(&self) -> impl Iterator<Item = &File> {
+        let is_file = |file: &&File| file.object.kind == Kind::File;
+        self.files.iter().filter(is_file)
+    }
+
+    /// The links of the tree, sorted by path.
+    pub fn links(&self) -> impl Iterator<Item = &File> {
+        let is_link = |file: &&File| file.object.kind == Kind::Symlink;
+        self.files.iter().filter(is_link)
+    }
+
+    /// What stands directly in a directory of the tree, links on the way to it followed; sorted by name.
+    pub fn children(&self, directory: &str) -> Vec<NodeId> {
+        self.tree
+            .resolve_bytes(directory.as_bytes())
+            .map(|node| self.tree.sorted_children(node))
+            .unwrap_or_default()
+    }
+
+    /// Every file that any layer brings, the hidden ones too: what has to be read.
+    pub fn contents(stack: &LayerStack) -> Vec<Origin> {
+        let mut origins = Vec::new();
+        for (layer, content) in stack.in_merge_order() {
+            let of_layer = content.node_ids().map(|node| Origin { layer, node });
+            origins.extend(of_layer.filter(|origin| content.kind(origin.node) == Kind::File));
+        }
+        origins
+    }
+}
+
+/// Whether somebody may execute it who is neither its owner nor of its group: Lambda's user.
+pub(super) const fn is_executable(object: &Object) -> bool {
+    object.mode.bits() & 0o001 != 0
+}
