@@ -32,7 +32,7 @@ use crate::layer::LayerId;
 use crate::merge::MergedTree;
 use crate::runtime::Runtime;
 
-pub use configuration::{Assignment, AssignmentError, ConfigurationError};
+pub use configuration::{Assignment, AssignmentError, ConfigurationError, judge_configuration};
 pub use hooks::{HOOKS, Hook, HookRequest};
 pub use suggestion::implied_runtimes;
 
@@ -351,7 +351,7 @@ pub fn environment(request: &Request<'_>) -> Result<Environment, EnvironmentErro
         opt: Place::parse(Root::Opt, request.root, request.in_root)?,
         task: Place::parse(Root::Task, request.task_root, request.in_task_root)?,
     };
-    configuration::check(request.configuration)?;
+    judge_configuration(request.configuration)?;
     let mut environment = match request.target {
         Target::Host => host::defaults(request, &roots),
         Target::Lambda => service::as_the_function_sees_it(request.runtime, &roots),

@@ -1,10 +1,12 @@
 //! What is judged: a stack, what its files hold, and the function that is meant to use it.
 
 use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt as _;
 
 use super::facts::FileFacts;
 use crate::archive::Refusal;
 use crate::entry::{Kind, Object};
+use crate::environment::Assignment;
 use crate::layer::{LayerId, LayerStack};
 use crate::merge::{MergedTree, NodeId, Origin};
 use crate::path::LayerPath;
@@ -18,8 +20,8 @@ pub struct Configuration<'a> {
     pub runtime: Option<&'static Runtime>,
     /// Its architecture.
     pub architecture: Architecture,
-    /// Its `AWS_LAMBDA_EXEC_WRAPPER`; an empty one counts as none, as in Lambda's bootstraps.
-    pub exec_wrapper: Option<&'a [u8]>,
+    /// Its own environment variables.
+    pub variables: &'a [Assignment],
 }
 
 /// One object of the merged tree that is not a directory.
@@ -48,12 +50,11 @@ pub struct Subject<'a> {
     pub runtime: Option<&'static Runtime>,
     /// The function's architecture.
     pub architecture: Architecture,
-    /// The function's `AWS_LAMBDA_EXEC_WRAPPER`, not empty.
-    pub exec_wrapper: Option<&'a [u8]>,
     /// AWS's quotas that the stack exceeds.
     pub quotas: &'a [QuotaExceeded],
     /// What `--lenient` waived while contents were read; what it waived before stands in the layers.
     pub admitted: &'a [(LayerId, Refusal)],
+    variables: &'a [Assignment],
     facts: &'a HashMap<Origin, FileFacts>,
 }
 
@@ -82,11 +83,9 @@ impl<'a> Subject<'a> {
             files,
             runtime: configuration.runtime,
             architecture: configuration.architecture,
-            exec_wrapper: configuration
-                .exec_wrapper
-                .filter(|wrapper| !wrapper.is_empty()),
             quotas: &[],
             admitted: &[],
+            variables: configuration.variables,
             facts,
         }
     }
@@ -99,6 +98,14 @@ impl<'a> Subject<'a> {
     /// Whether the function may be of that family: it is, or its runtime is not known.
     pub fn may_be(&self, family: Family) -> bool {
         self.family().is_none_or(|known| known == family)
+    }
+
+    /// The value that the function's own configuration gives a variable.
+    pub fn configured(&self, name: &str) -> Option<&'a [u8]> {
+        let mut last_first = self.variables.iter().rev();
+        last_first
+            .find(|variable| variable.name() == name)
+            .map(|variable| variable.value().as_bytes())
     }
 
     /// What the content of a file is, where that is something.

@@ -28,7 +28,7 @@ const EXECUTION_ENVIRONMENT: &str = "AWS_EXECUTION_ENV";
 const BASE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Not a doc comment, where the variable would need backticks, which help does not have.
-const RUNTIME_HELP: &str =
+pub(crate) const RUNTIME_HELP: &str =
     "Use this runtime, such as python3.12 [default: what AWS_EXECUTION_ENV names]";
 
 /// Print the runtime environment that the layers give
@@ -200,12 +200,8 @@ fn head_of_paths(shape: Shape, base_path: &OsStr) -> Caller {
 
 /// The runtime that was asked for, or the one in which we run.
 fn chosen_runtime(asked: Option<&str>, in_root: &dyn Places) -> Result<&'static Runtime, Failure> {
-    if let Some(identifier) = asked.filter(|identifier| !identifier.is_empty()) {
-        return find_runtime(identifier, "--runtime");
-    }
-    let here = std::env::var(EXECUTION_ENVIRONMENT).unwrap_or_default();
-    if let Some(identifier) = Runtime::identifier_in(&here) {
-        return find_runtime(identifier, EXECUTION_ENVIRONMENT);
+    if let Some(runtime) = named_runtime(asked)? {
+        return Ok(runtime);
     }
     let failure = Failure::usage("cannot choose the runtime: --runtime: none is given");
     let implied: Vec<String> = implied_runtimes(in_root)
@@ -217,6 +213,17 @@ fn chosen_runtime(asked: Option<&str>, in_root: &dyn Places) -> Result<&'static 
     } else {
         format!("the folders in the root suggest {}", implied.join(" or "))
     }))
+}
+
+/// The runtime that was asked for, or the one in which we run, if any is named.
+pub(crate) fn named_runtime(asked: Option<&str>) -> Result<Option<&'static Runtime>, Failure> {
+    if let Some(identifier) = asked.filter(|identifier| !identifier.is_empty()) {
+        return find_runtime(identifier, "--runtime").map(Some);
+    }
+    let here = std::env::var(EXECUTION_ENVIRONMENT).unwrap_or_default();
+    Runtime::identifier_in(&here)
+        .map(|identifier| find_runtime(identifier, EXECUTION_ENVIRONMENT))
+        .transpose()
 }
 
 fn find_runtime(identifier: &str, named_by: &str) -> Result<&'static Runtime, Failure> {
@@ -240,14 +247,16 @@ fn find_runtime(identifier: &str, named_by: &str) -> Result<&'static Runtime, Fa
     })
 }
 
-fn assignments(texts: &[OsString], flag: &str) -> Result<Vec<Assignment>, Failure> {
+/// The assignments that were typed with a flag.
+pub(crate) fn assignments(texts: &[OsString], flag: &str) -> Result<Vec<Assignment>, Failure> {
     let parsed = texts.iter().map(|text| Assignment::parse(text));
     parsed.collect::<Result<_, _>>().map_err(|error| {
         Failure::usage(error.to_string()).hint(format!("write `{flag} NAME=VALUE`"))
     })
 }
 
-fn not_possible(error: &EnvironmentError) -> Failure {
+/// Why no environment can be computed, or AWS would not take the configuration.
+pub(crate) fn not_possible(error: &EnvironmentError) -> Failure {
     let failure = Failure::usage(error.to_string());
     match error {
         EnvironmentError::ColonInRoot { .. } => {

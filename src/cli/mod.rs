@@ -1,6 +1,9 @@
 //! What can be typed, and who carries it out. Everything in this folder belongs to the program, not to the library:
 //! all words, all of clap, and every line that is printed.
 
+mod check;
+mod check_annotations;
+mod check_text;
 #[cfg(feature = "documentation")]
 mod documentation;
 mod env;
@@ -36,6 +39,7 @@ Examples:
   slashopt extract base.zip deps.zip --into /opt
   eval \"$(slashopt env base.zip deps.zip --runtime python3.13)\"
   slashopt which /opt/python/urllib3 base.zip deps.zip
+  slashopt check base.zip deps.zip --runtime python3.13
 
 Every flag that several commands share has a variable: SLASHOPT_THREADS for --threads, and so on; a flag beats it.
 
@@ -103,6 +107,7 @@ enum Command {
     List(list::ListArgs),
     Report(html_report::HtmlReportArgs),
     Which(which::WhichArgs),
+    Check(check::CheckArgs),
     #[cfg(feature = "documentation")]
     Completions(documentation::CompletionsArgs),
     #[cfg(feature = "documentation")]
@@ -120,6 +125,7 @@ pub(crate) fn main() -> ExitCode {
         Command::List(arguments) => list::run(&arguments, &cli.global, &report),
         Command::Report(arguments) => html_report::run(&arguments, &cli.global, &report),
         Command::Which(arguments) => which::run(&arguments, &cli.global, &report),
+        Command::Check(arguments) => check::run(&arguments, &cli.global, &report),
         #[cfg(feature = "documentation")]
         Command::Completions(arguments) => documentation::completions(&arguments, &report),
         #[cfg(feature = "documentation")]

@@ -145,17 +145,7 @@ impl StackArgs {
         budget: &Budget,
         report: &Report,
     ) -> Result<LoadedStack, Failure> {
-        let inputs = layers.inputs(what)?;
-        let options = LoadOptions {
-            strictness: self.strictness(),
-            limits: Limits {
-                max_bytes: self.max_bytes,
-                max_entries: self.max_entries,
-            },
-        };
-        let loaded = pool
-            .install(|| LoadedStack::load(&inputs, options, budget))
-            .map_err(|error| Failure::host(what, error))?;
+        let loaded = self.read(layers, what, pool, budget)?;
         for (id, layer) in loaded.stack.in_merge_order() {
             for refusal in layer.admitted() {
                 report.warning(&format!("{}: {}", loaded.place(id), waived(refusal)));
@@ -165,16 +155,41 @@ impl StackArgs {
         Ok(loaded)
     }
 
+    /// Reads the layers and says nothing of them.
+    pub(crate) fn read(
+        &self,
+        layers: &LayerArgs,
+        what: &str,
+        pool: &ThreadPool,
+        budget: &Budget,
+    ) -> Result<LoadedStack, Failure> {
+        let inputs = layers.inputs(what)?;
+        let options = LoadOptions {
+            strictness: self.strictness(),
+            limits: Limits {
+                max_bytes: self.max_bytes,
+                max_entries: self.max_entries,
+            },
+        };
+        pool.install(|| LoadedStack::load(&inputs, options, budget))
+            .map_err(|error| Failure::host(what, error))
+    }
+
+    /// The quotas of AWS that the layers exceed; none with `--quota off`.
+    pub(crate) fn exceeded_quotas(&self, loaded: &LoadedStack) -> Vec<quota::QuotaExceeded> {
+        if self.quota == Quota::Off {
+            return Vec::new();
+        }
+        quota::judge(&loaded.stack, loaded.identities(), None)
+    }
+
     fn judge_quotas(
         &self,
         loaded: &LoadedStack,
         what: &str,
         report: &Report,
     ) -> Result<(), Failure> {
-        if self.quota == Quota::Off {
-            return Ok(());
-        }
-        let exceeded = quota::judge(&loaded.stack, loaded.identities(), None);
+        let exceeded = self.exceeded_quotas(loaded);
         if self.quota == Quota::Error
             && let Some(first) = exceeded.first()
         {

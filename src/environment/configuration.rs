@@ -117,7 +117,10 @@ pub enum ConfigurationError {
 }
 
 /// Judges the configuration as AWS's `UpdateFunctionConfiguration` does.
-pub(super) fn check(configuration: &[Assignment]) -> Result<(), ConfigurationError> {
+///
+/// # Errors
+/// When it sets what AWS reserves, or names a variable as AWS does not allow.
+pub fn judge_configuration(configuration: &[Assignment]) -> Result<(), ConfigurationError> {
     let mut names: Vec<&'static str> = Vec::new();
     for assignment in configuration {
         let reserved = RESERVED.into_iter().find(|name| assignment.name == *name);

@@ -6,6 +6,8 @@ use super::HostError;
 use super::budget::Budget;
 use super::content::Reader;
 use super::source::LoadedStack;
+use crate::archive::Refusal;
+use crate::layer::LayerId;
 use crate::merge::Origin;
 
 /// What is looked at of a file that does not fit the budget.
@@ -20,6 +22,15 @@ pub struct Content<'a> {
     pub is_whole: bool,
 }
 
+/// What was made of files that were read.
+#[derive(Debug)]
+pub struct Inspected<T> {
+    /// What was made of each, in the order in which they were named.
+    pub made: Vec<T>,
+    /// What `--lenient` waived in reading them, by layer and entry.
+    pub admitted: Vec<(LayerId, Refusal)>,
+}
+
 /// Hands every one of these files, read and verified, to `look`, and gives what it made of them in the order of `origins`.
 /// A file too large for the budget is verified whole and handed over as its first bytes.
 ///
@@ -32,18 +43,39 @@ pub fn inspect<T: Send>(
     budget: &Budget,
     look: impl Fn(Origin, Content<'_>) -> T + Sync,
 ) -> Result<Vec<T>, HostError> {
-    let outcomes: Vec<Result<T, HostError>> = origins
+    Ok(inspect_noting(loaded, origins, budget, look)?.made)
+}
+
+/// The same, for who wants to know what was waived.
+///
+/// # Errors
+///
+/// As [`inspect`].
+pub fn inspect_noting<T: Send>(
+    loaded: &LoadedStack,
+    origins: &[Origin],
+    budget: &Budget,
+    look: impl Fn(Origin, Content<'_>) -> T + Sync,
+) -> Result<Inspected<T>, HostError> {
+    let outcomes: Vec<Result<(T, Vec<Refusal>), HostError>> = origins
         .par_iter()
         .map_init(
             || Reader::new(budget),
-            |reader, &origin| look_at(loaded, origin, budget, reader, &look),
+            |reader, &origin| {
+                let made = look_at(loaded, origin, budget, reader, &look)?;
+                Ok((made, std::mem::take(&mut reader.admitted)))
+            },
         )
         .collect();
-    let mut seen = Vec::with_capacity(outcomes.len());
+    let mut made = Vec::with_capacity(outcomes.len());
+    let mut admitted = Vec::new();
     let mut failed: Option<HostError> = None;
-    for outcome in outcomes {
+    for (outcome, origin) in outcomes.into_iter().zip(origins) {
         match outcome {
-            Ok(made) => seen.push(made),
+            Ok((one, waived)) => {
+                made.push(one);
+                admitted.extend(waived.into_iter().map(|refusal| (origin.layer, refusal)));
+            }
             Err(error) => {
                 failed = Some(match failed {
                     Some(first) => first.first(error),
@@ -52,7 +84,8 @@ pub fn inspect<T: Send>(
             }
         }
     }
-    failed.map_or(Ok(seen), Err)
+    admitted.sort_by(|(one, a), (other, b)| (one, &a.entry).cmp(&(other, &b.entry)));
+    failed.map_or(Ok(Inspected { made, admitted }), Err)
 }
 
 fn look_at<T>(

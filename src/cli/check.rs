@@ -1,0 +1,248 @@
+//! `check`: what would fail or mislead in the cloud.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use slashopt::archive::Refusal;
+use slashopt::check::facts::{FileBytes, FileFacts, look};
+use slashopt::check::{
+    self, Configuration, Outcome as Checked, Policy, RULES, Rule, Severity, Subject,
+};
+use slashopt::environment::{implied_runtimes, judge_configuration};
+use slashopt::host::budget::Budget;
+use slashopt::host::inspect::{Inspected, inspect_noting};
+use slashopt::host::source::LoadedStack;
+use slashopt::layer::LayerId;
+use slashopt::merge::{MergedTree, Origin};
+use slashopt::runtime::Architecture;
+
+use super::check_annotations::{github, sarif};
+use super::check_text::{self, Shown};
+use super::env::{RUNTIME_HELP, assignments, named_runtime};
+use super::failure::{Exit, Failure};
+use super::report::Report;
+use super::stack::{LayerArgs, StackArgs};
+use super::{GlobalArgs, Outcome};
+
+const WHAT: &str = "cannot check the layers";
+
+/// Say what would fail or mislead in the cloud
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Formats (--format): text (default), json, sarif, github
+Examples:
+  slashopt check base.zip deps.zip --runtime python3.12 --architecture arm64
+  slashopt check deps.zip --deny dangling-link --allow pth-file
+  slashopt check --set AWS_LAMBDA_EXEC_WRAPPER=/opt/wrapper tools.zip --runtime nodejs22.x
+  slashopt check --explain unreadable-file")]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    layers: LayerArgs,
+    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
+    runtime: Option<String>,
+    /// Judge for this architecture: x86_64 or arm64
+    #[arg(long, value_name = "ARCHITECTURE", value_parser = parse_architecture, default_value = "x86_64", env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
+    architecture: Architecture,
+    /// Say how the function is configured, such as AWS_LAMBDA_EXEC_WRAPPER=/opt/wrapper (can be repeated)
+    #[arg(long, value_name = "K=V")]
+    set: Vec<OsString>,
+    /// Take what this rule finds for an error; `all` for every rule (can be repeated)
+    #[arg(long, value_name = "RULE")]
+    deny: Vec<String>,
+    /// Do not judge this rule (can be repeated)
+    #[arg(long, value_name = "RULE")]
+    allow: Vec<String>,
+    /// Name every finding, not only the first ones of each rule
+    #[arg(long)]
+    all: bool,
+    /// List the rules, and check nothing
+    #[arg(long)]
+    list_rules: bool,
+    /// Explain a rule, and check nothing
+    #[arg(long, value_name = "RULE")]
+    explain: Option<String>,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Format {
+    Text,
+    Json,
+    Sarif,
+    Github,
+}
+
+pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -> Outcome {
+    let format = parse_format(global.format.as_deref())?;
+    if arguments.list_rules || arguments.explain.is_some() {
+        return tell_rules(arguments, global, report);
+    }
+    let policy = policy(arguments)?;
+    let runtime = named_runtime(arguments.runtime.as_deref())?;
+    let variables = assignments(&arguments.set, "--set")?;
+    judge_configuration(&variables).map_err(|error| {
+        Failure::usage(error.to_string())
+            .hint("--set says what the function is configured with; AWS would not take this")
+    })?;
+    let pool = arguments.stack.pool()?;
+    let budget = Budget::default();
+    let loaded = arguments
+        .stack
+        .read(&arguments.layers, WHAT, &pool, &budget)?;
+    let (facts, admitted) = pool.install(|| read_everything(&loaded, &budget))?;
+    let tree = MergedTree::merge(
+        &loaded.stack,
+        arguments.stack.on_type_conflict().linked_directory(),
+        &loaded.hasher,
+    );
+    let quotas = arguments.stack.exceeded_quotas(&loaded);
+    let configuration = Configuration {
+        runtime,
+        architecture: arguments.architecture,
+        variables: &variables,
+    };
+    let mut subject = Subject::new(&tree, &facts, configuration);
+    subject.quotas = &quotas;
+    subject.admitted = &admitted;
+    let checked = check::check(&subject, &policy);
+    let shown = Shown {
+        checked: &checked,
+        stack: &loaded.stack,
+        files: subject.files.len(),
+    };
+    match format {
+        Format::Text => report.result(check_text::text(&shown, arguments.all).as_bytes())?,
+        Format::Json => report.json(&check_text::json(&shown))?,
+        Format::Sarif => report.json(&sarif(&shown))?,
+        Format::Github => report.result(github(&shown).as_bytes())?,
+    }
+    tell_skipped(&checked, &tree, report);
+    Ok(if checked.count(Severity::Error) > 0 {
+        Exit::Findings.into()
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Reads and verifies every file of every layer, those that others override too.
+fn read_everything(
+    loaded: &LoadedStack,
+    budget: &Budget,
+) -> Result<(HashMap<Origin, FileFacts>, Vec<(LayerId, Refusal)>), Failure> {
+    let origins = Subject::contents(&loaded.stack);
+    let Inspected { made, admitted } =
+        inspect_noting(loaded, &origins, budget, |origin, content| {
+            let path = loaded.stack.get(origin.layer)?.path(origin.node);
+            let bytes = FileBytes {
+                bytes: content.bytes,
+                is_whole: content.is_whole,
+            };
+            look(&path, bytes)
+        })
+        .map_err(|error| Failure::host(WHAT, error))?;
+    let facts = origins.into_iter().zip(made);
+    let facts = facts.filter_map(|(origin, facts)| Some((origin, facts?)));
+    Ok((facts.collect(), admitted))
+}
+
+/// Says which rules had to be left out, and what would let them be judged.
+fn tell_skipped(checked: &Checked, tree: &MergedTree<'_>, report: &Report) {
+    if checked.skipped.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = checked.skipped.iter().map(|rule| rule.id).collect();
+    let implied: Vec<String> = implied_runtimes(tree)
+        .iter()
+        .map(|runtime| format!("`--runtime {runtime}`"))
+        .collect();
+    let suggestion = if implied.is_empty() {
+        "name it with --runtime".to_owned()
+    } else {
+        format!("the folders in the root suggest {}", implied.join(" or "))
+    };
+    report.note(&format!(
+        "without a runtime {} cannot be judged: {}; {suggestion}",
+        check_text::count(names.len(), "rule"),
+        names.join(", ")
+    ));
+}
+
+fn tell_rules(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -> Outcome {
+    global.only_text_or_json()?;
+    let rules: Vec<&Rule> = match &arguments.explain {
+        Some(id) => vec![find_rule(id, "--explain")?],
+        None => RULES.to_vec(),
+    };
+    if global.is_json() {
+        report.json(&check_text::rules_json(&rules))?;
+    } else if arguments.explain.is_some() {
+        let explained: String = rules
+            .iter()
+            .map(|rule| check_text::explained(rule))
+            .collect();
+        report.result(explained.as_bytes())?;
+    } else {
+        report.result(check_text::listed_rules(&rules).as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn policy(arguments: &CheckArgs) -> Result<Policy, Failure> {
+    let mut policy = Policy::default();
+    for id in &arguments.deny {
+        if id == "all" {
+            policy.denies_all = true;
+        } else {
+            policy.denied.push(find_rule(id, "--deny")?.id);
+        }
+    }
+    for id in &arguments.allow {
+        policy.allowed.push(find_rule(id, "--allow")?.id);
+    }
+    Ok(policy)
+}
+
+fn find_rule(id: &str, flag: &str) -> Result<&'static Rule, Failure> {
+    /// As near as a slip of the keys is, and not nearer than words that share an end.
+    const NEAR: f64 = 0.7;
+    check::find(id).ok_or_else(|| {
+        let nearest = RULES
+            .iter()
+            .map(|rule| (strsim::jaro_winkler(id, rule.id), rule.id))
+            .filter(|&(similarity, _)| similarity >= NEAR)
+            .max_by(|(one, _), (other, _)| one.total_cmp(other));
+        Failure::usage(format!("{WHAT}: {flag}: there is no rule `{id}`")).hint(match nearest {
+            Some((_, meant)) => format!("did you mean `{meant}`?"),
+            None => "`slashopt check --list-rules` lists them".to_owned(),
+        })
+    })
+}
+
+fn parse_format(format: Option<&str>) -> Result<Format, Failure> {
+    match format {
+        None | Some("text") => Ok(Format::Text),
+        Some("json") => Ok(Format::Json),
+        Some("sarif") => Ok(Format::Sarif),
+        Some("github") => Ok(Format::Github),
+        Some(other) => Err(Failure::usage(format!(
+            "cannot print the result: --format: `{other}` is unknown"
+        ))
+        .hint("this command prints `text`, `json`, `sarif` or `github`")),
+    }
+}
+
+fn parse_architecture(typed: &str) -> Result<Architecture, String> {
+    typed
+        .parse()
+        .map_err(
+            |unknown: slashopt::runtime::UnknownArchitecture| match unknown.suggestion {
+                Some(meant) => format!("Lambda has x86_64 and arm64; did you mean {meant}?"),
+                None => "Lambda has x86_64 and arm64".to_owned(),
+            },
+        )
+}
