@@ -7,9 +7,20 @@
 //!
 //! Nothing here reads a file: whoever asks has every file read once, verified, and hands its bytes to [`facts::look`].
 
+mod admitted;
+mod bootstrap;
+mod conflicts;
+mod es_modules;
+mod extensions;
 pub mod facts;
+mod folders;
+mod links;
 mod modes;
+mod names;
+mod python;
+mod quotas;
 mod subject;
+mod wrapper;
 
 use std::fmt;
 
@@ -129,9 +140,35 @@ impl Findings {
 
 /// Every rule, in the order in which findings are told: what AWS refuses, what does not start, what is not found, what misleads.
 pub static RULES: &[&Rule] = &[
+    &quotas::QUOTA_EXCEEDED,
+    &quotas::SAME_LAYER_TWICE,
     &modes::UNREADABLE_FILE,
+    &bootstrap::BOOTSTRAP_NOT_EXECUTABLE,
+    &bootstrap::BOOTSTRAP_IS_DIRECTORY,
+    &bootstrap::BOOTSTRAP_IGNORED,
+    &extensions::EXTENSION_NOT_EXECUTABLE,
+    &extensions::EXTENSION_IS_DIRECTORY,
+    &extensions::TOO_MANY_EXTENSIONS,
+    &extensions::EXTENSIONS_DISABLED,
+    &wrapper::WRAPPER_MISSING,
+    &wrapper::WRAPPER_NOT_EXECUTABLE,
+    &wrapper::WRAPPER_UNSUPPORTED,
     &modes::COMMAND_NOT_EXECUTABLE,
     &modes::SPECIAL_MODE_BITS,
+    &folders::PYTHON_PACKAGE_NOT_SEARCHED,
+    &folders::NODE_MODULES_NOT_SEARCHED,
+    &folders::JAR_NOT_SEARCHED,
+    &folders::NESTED_ARCHIVE,
+    &es_modules::ES_MODULE_NOT_FOUND,
+    &python::PTH_FILE,
+    &names::BACKSLASH_IN_NAME,
+    &names::CASE_CLASH,
+    &names::JUNK_FILE,
+    &links::DANGLING_LINK,
+    &links::LINK_LEAVES_OPT,
+    &links::LINK_STORED_AS_TEXT,
+    &conflicts::TYPE_CONFLICT,
+    &admitted::ACCEPTED_BY_LENIENT,
 ];
 
 /// The rule of that id.

@@ -29,6 +29,11 @@ use super::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot check the layers";
 
+// Not doc comments, where the names would need backticks, which help does not have.
+const ARCHITECTURE_HELP: &str = "Judge for this architecture: x86_64 or arm64";
+const SET_HELP: &str = "Say how the function is configured, such as \
+    AWS_LAMBDA_EXEC_WRAPPER=/opt/wrapper (can be repeated)";
+
 /// Say what would fail or mislead in the cloud
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -43,11 +48,9 @@ pub(crate) struct CheckArgs {
     layers: LayerArgs,
     #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
     runtime: Option<String>,
-    /// Judge for this architecture: x86_64 or arm64
-    #[arg(long, value_name = "ARCHITECTURE", value_parser = parse_architecture, default_value = "x86_64", env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
+    #[arg(long, value_name = "ARCHITECTURE", help = ARCHITECTURE_HELP, value_parser = parse_architecture, default_value = "x86_64", env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
     architecture: Architecture,
-    /// Say how the function is configured, such as AWS_LAMBDA_EXEC_WRAPPER=/opt/wrapper (can be repeated)
-    #[arg(long, value_name = "K=V")]
+    #[arg(long, value_name = "K=V", help = SET_HELP)]
     set: Vec<OsString>,
     /// Take what this rule finds for an error; `all` for every rule (can be repeated)
     #[arg(long, value_name = "RULE")]
@@ -129,11 +132,11 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
     })
 }
 
+/// What the contents say, and what `--lenient` waived in reading them.
+type Contents = (HashMap<Origin, FileFacts>, Vec<(LayerId, Refusal)>);
+
 /// Reads and verifies every file of every layer, those that others override too.
-fn read_everything(
-    loaded: &LoadedStack,
-    budget: &Budget,
-) -> Result<(HashMap<Origin, FileFacts>, Vec<(LayerId, Refusal)>), Failure> {
+fn read_everything(loaded: &LoadedStack, budget: &Budget) -> Result<Contents, Failure> {
     let origins = Subject::contents(&loaded.stack);
     let Inspected { made, admitted } =
         inspect_noting(loaded, &origins, budget, |origin, content| {
