@@ -16,7 +16,7 @@ pub(super) static ES_MODULE_NOT_FOUND: Rule = Rule {
 Node.js ignores NODE_PATH for `import`. \"For Node.js runtimes 16 and earlier, Lambda doesn't support layered JavaScript ES module \
 dependencies\" (AWS re:Post, \"Lambda: import module error, Node.js\"); nodejs18.x and later do search the layers. A package that offers no \
 `require` either cannot be used from a layer there, except by its whole path or by another package of the layer.",
-    says: Some("Error [ERR_MODULE_NOT_FOUND]: Cannot find package"),
+    says: Some("Error [ERR_MODULE_NOT_FOUND]: Cannot find package '...'"),
     cure: "use nodejs18.x or later, put the package into the function, or import it as `/opt/nodejs/node_modules/NAME/...`",
     needs_runtime: true,
     judge: |subject, findings| {

@@ -31,7 +31,7 @@ Lambda \"looks for extensions in the /opt/extensions/ directory, interprets each
 extension, and starts all extensions in parallel\" (AWS Lambda Developer Guide, \"Using the Lambda Extensions API\"). One file that cannot be \
 executed, a README too, and the function fails at every start: errorType Extension.LaunchError, \"Error: fork/exec /opt/extensions/NAME: \
 permission denied\".",
-    says: Some("Extension.LaunchError: fork/exec: permission denied"),
+    says: Some("Error: fork/exec /opt/extensions/NAME: permission denied (Extension.LaunchError)"),
     cure: "`chmod +x extensions/*` before packing with a tool that keeps modes, and keep other files out of that folder",
     needs_runtime: false,
     judge: |subject, findings| {

@@ -17,7 +17,7 @@ Of a layer, Lambda's Python searches `python` and `python/lib/pythonX.Y/site-pac
 \"Packaging your layer content\"). Packages at the top of the archive, in a `site-packages` of their own or one folder too deep are extracted \
 and never found: \"Unable to import module: No module named ...\". The usual causes are an archive of the folder's content instead of the \
 folder, or of the folder that holds it.",
-    says: Some("Unable to import module: No module named"),
+    says: Some("Unable to import module '...': No module named '...'"),
     cure: "put them below `python`: `pip install --target python ...; zip -r layer.zip python`",
     needs_runtime: false,
     judge: |subject, findings| {
@@ -116,7 +116,7 @@ pub(super) static NODE_MODULES_NOT_SEARCHED: Rule = Rule {
 Of a layer, Lambda's Node.js searches `nodejs/node_modules` and `nodejs/nodeNN/node_modules` and nothing else (AWS Lambda Developer Guide, \
 \"Packaging your layer content\"). A `node_modules` at the top of the archive, or one folder too deep, is extracted and never found: \"Cannot \
 find module\".",
-    says: Some("Runtime.ImportModuleError: Error: Cannot find module"),
+    says: Some("Runtime.ImportModuleError: Error: Cannot find module '...'"),
     cure: "put it below `nodejs`: `mkdir nodejs; mv node_modules nodejs/; zip -r layer.zip nodejs`",
     needs_runtime: false,
     judge: |subject, findings| {
@@ -186,7 +186,7 @@ pub(super) static JAR_NOT_SEARCHED: Rule = Rule {
 Of a layer, Lambda's Java loads the files directly in `java/lib` whose names end in `.jar`, in lower case. Folders below it are not \
 searched, nor are `java`, `lib` or the top of the archive (AWS Lambda Developer Guide, \"Packaging your layer content\"; \
 CustomerClassLoader in AWS's runtime interface client). Jars that something names itself, such as Java agents, may lie anywhere.",
-    says: Some("java.lang.ClassNotFoundException"),
+    says: None,
     cure: "put the jars directly into `java/lib`",
     needs_runtime: false,
     judge: |subject, findings| {

@@ -30,7 +30,7 @@ executables (AWS Lambda Developer Guide, \"Working with .zip file archives for P
                 .find(&path)
                 .is_none_or(|node| subject.tree.provider(node) != origin);
             let hidden = if is_hidden {
-                ", and it is refused although a later layer overrides it"
+                "; a later layer overrides it, but this one alone may be refused"
             } else {
                 ""
             };

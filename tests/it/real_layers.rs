@@ -64,7 +64,7 @@ fn build_real_layers() -> Result<(), String> {
 
 /// A real layer by its name.
 #[track_caller]
-fn real(name: &str) -> PathBuf {
+pub(crate) fn real(name: &str) -> PathBuf {
     real_layers().join(format!("{name}.zip"))
 }
 
