@@ -19,6 +19,7 @@ mod modes;
 mod names;
 mod python;
 mod quotas;
+mod search_paths;
 mod subject;
 mod wrapper;
 
@@ -153,6 +154,7 @@ pub static RULES: &[&Rule] = &[
     &wrapper::WRAPPER_MISSING,
     &wrapper::WRAPPER_NOT_EXECUTABLE,
     &wrapper::WRAPPER_UNSUPPORTED,
+    &search_paths::LAYERS_NOT_SEARCHED,
     &modes::COMMAND_NOT_EXECUTABLE,
     &modes::SPECIAL_MODE_BITS,
     &folders::PYTHON_PACKAGE_NOT_SEARCHED,

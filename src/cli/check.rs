@@ -13,7 +13,7 @@ use slashopt::check::{
 };
 use slashopt::environment::{implied_runtimes, judge_configuration};
 use slashopt::host::budget::Budget;
-use slashopt::host::inspect::{Inspected, inspect_noting};
+use slashopt::host::inspect::{Inspected, inspect_all};
 use slashopt::host::source::LoadedStack;
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, Origin};
@@ -135,19 +135,18 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
 /// What the contents say, and what `--lenient` waived in reading them.
 type Contents = (HashMap<Origin, FileFacts>, Vec<(LayerId, Refusal)>);
 
-/// Reads and verifies every file of every layer, those that others override too.
+/// Reads and verifies every entry of every layer, those that others override too.
 fn read_everything(loaded: &LoadedStack, budget: &Budget) -> Result<Contents, Failure> {
     let origins = Subject::contents(&loaded.stack);
-    let Inspected { made, admitted } =
-        inspect_noting(loaded, &origins, budget, |origin, content| {
-            let path = loaded.stack.get(origin.layer)?.path(origin.node);
-            let bytes = FileBytes {
-                bytes: content.bytes,
-                is_whole: content.is_whole,
-            };
-            look(&path, bytes)
-        })
-        .map_err(|error| Failure::host(WHAT, error))?;
+    let Inspected { made, admitted } = inspect_all(loaded, &origins, budget, |origin, content| {
+        let path = loaded.stack.get(origin.layer)?.path(origin.node);
+        let bytes = FileBytes {
+            bytes: content.bytes,
+            is_whole: content.is_whole,
+        };
+        look(&path, bytes)
+    })
+    .map_err(|error| Failure::host(WHAT, error))?;
     let facts = origins.into_iter().zip(made);
     let facts = facts.filter_map(|(origin, facts)| Some((origin, facts?)));
     Ok((facts.collect(), admitted))

@@ -5,9 +5,10 @@ use rayon::prelude::*;
 use super::HostError;
 use super::budget::Budget;
 use super::content::Reader;
-use super::source::LoadedStack;
+use super::source::{LoadedStack, Source};
 use crate::archive::Refusal;
-use crate::layer::LayerId;
+use crate::entry::Kind;
+use crate::layer::{LayerForm, LayerId, LayerNodeId};
 use crate::merge::Origin;
 
 /// What is looked at of a file that does not fit the budget.
@@ -27,7 +28,7 @@ pub struct Content<'a> {
 pub struct Inspected<T> {
     /// What was made of each, in the order in which they were named.
     pub made: Vec<T>,
-    /// What `--lenient` waived in reading them, by layer and entry.
+    /// What `--lenient` waived in reading them.
     pub admitted: Vec<(LayerId, Refusal)>,
 }
 
@@ -46,12 +47,31 @@ pub fn inspect<T: Send>(
     Ok(inspect_noting(loaded, origins, budget, look)?.made)
 }
 
-/// The same, for who wants to know what was waived.
+/// The same for who wants every entry of the layers verified, and to know what was waived: besides the files it reads the entries
+/// of archives that no file of a tree comes from.
 ///
 /// # Errors
 ///
-/// As [`inspect`].
-pub fn inspect_noting<T: Send>(
+/// Of all entries that cannot be read the first one, by layer and entry.
+pub fn inspect_all<T: Send>(
+    loaded: &LoadedStack,
+    origins: &[Origin],
+    budget: &Budget,
+    look: impl Fn(Origin, Content<'_>) -> T + Sync,
+) -> Result<Inspected<T>, HostError> {
+    let files = inspect_noting(loaded, origins, budget, look);
+    let others = verify_entries_without_file(loaded, budget);
+    match (files, others) {
+        (Ok(mut files), Ok(mut waived)) => {
+            files.admitted.append(&mut waived);
+            Ok(files)
+        }
+        (Err(one), Err(other)) => Err(one.first(other)),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+    }
+}
+
+fn inspect_noting<T: Send>(
     loaded: &LoadedStack,
     origins: &[Origin],
     budget: &Budget,
@@ -76,16 +96,60 @@ pub fn inspect_noting<T: Send>(
                 made.push(one);
                 admitted.extend(waived.into_iter().map(|refusal| (origin.layer, refusal)));
             }
-            Err(error) => {
-                failed = Some(match failed {
-                    Some(first) => first.first(error),
-                    None => error,
-                });
-            }
+            Err(error) => failed = Some(first_of(failed, error)),
         }
     }
-    admitted.sort_by(|(one, a), (other, b)| (one, &a.entry).cmp(&(other, &b.entry)));
     failed.map_or(Ok(Inspected { made, admitted }), Err)
+}
+
+/// Verifies the entries of archives that no file of a tree comes from: directories, and those whose place a later entry of their
+/// name took. What was waived in reading the directories is given; of the others it is known from loading.
+fn verify_entries_without_file(
+    loaded: &LoadedStack,
+    budget: &Budget,
+) -> Result<Vec<(LayerId, Refusal)>, HostError> {
+    let mut entries = Vec::new();
+    for (id, layer) in loaded.stack.in_merge_order() {
+        let is_directory = |node: &LayerNodeId| layer.kind(*node) == Kind::Directory;
+        let directories = layer.node_ids().filter(is_directory);
+        entries.extend(directories.filter_map(|node| Some((id, layer.entry_of(node)?, true))));
+        entries.extend(layer.unplaced().iter().map(|&entry| (id, entry, false)));
+    }
+    let outcomes: Vec<Result<Vec<(LayerId, Refusal)>, HostError>> = entries
+        .par_iter()
+        .map_init(
+            || Reader::new(budget),
+            |reader, &(id, entry, is_news)| {
+                let (Some(layer), Some(Source::Archive(file))) =
+                    (loaded.stack.get(id), loaded.source(id))
+                else {
+                    return Ok(Vec::new());
+                };
+                let LayerForm::Archive(archive) = &layer.form else {
+                    return Ok(Vec::new());
+                };
+                reader.read_entry(file, archive, entry, &loaded.place(id), |_| Ok(()))?;
+                let waived = reader.admitted.drain(..).filter(|_| is_news);
+                Ok(waived.map(|refusal| (id, refusal)).collect())
+            },
+        )
+        .collect();
+    let mut admitted = Vec::new();
+    let mut failed: Option<HostError> = None;
+    for outcome in outcomes {
+        match outcome {
+            Ok(mut waived) => admitted.append(&mut waived),
+            Err(error) => failed = Some(first_of(failed, error)),
+        }
+    }
+    failed.map_or(Ok(admitted), Err)
+}
+
+fn first_of(failed: Option<HostError>, error: HostError) -> HostError {
+    match failed {
+        Some(first) => first.first(error),
+        None => error,
+    }
 }
 
 fn look_at<T>(

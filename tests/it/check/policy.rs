@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::check::{checked, of_rule, stack};
 use crate::support::command::Sandbox;
-use crate::support::zip::{Field, archive, file, link};
+use crate::support::zip::{Field, archive, directory, file, link};
 
 #[test]
 fn the_status_is_1_for_errors_only() {
@@ -158,4 +158,36 @@ fn damage_is_found_in_every_entry_the_hidden_ones_too() {
     let told = sandbox.slashopt(&arguments).status(3).has_hint();
     told.stderr_contains("layer 1 of 2 (`1.zip`)")
         .stderr_contains("CRC-32");
+    // Of two entries of one name the last one wins; the first is read all the same.
+    let first = file("a", "hidden").in_both(Field::Crc, 1);
+    let (sandbox, mut arguments) = stack([archive([first, file("a", "winner")])]);
+    arguments.push("--lenient".to_owned());
+    let told = sandbox.slashopt(&arguments).status(3);
+    told.stderr_contains("CRC-32");
+}
+
+#[test]
+fn of_several_bad_entries_the_first_is_named_whatever_it_is() {
+    let directory = directory("d/").local_name("e/");
+    let damaged = file("a", "x").in_both(Field::Crc, 1);
+    for (entries, expected) in [
+        ([directory.clone(), damaged.clone()], "entry `d/`"),
+        ([damaged, directory], "entry `a`"),
+    ] {
+        let (sandbox, arguments) = stack([archive(entries)]);
+        sandbox
+            .slashopt(&arguments)
+            .status(3)
+            .stderr_contains(expected);
+    }
+}
+
+#[test]
+fn what_is_waived_of_a_directory_is_told_too() {
+    let layer = archive([directory("d/").local_name("e/")]);
+    let (sandbox, arguments) = stack([layer]);
+    sandbox.slashopt(&arguments).status(3);
+    let json = checked(&sandbox, &arguments, &["--lenient"]);
+    let found = of_rule("accepted-by-lenient", &json);
+    assert_eq!(found, ["warning d: the local header names `e/`"]);
 }

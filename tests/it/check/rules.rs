@@ -352,6 +352,32 @@ mod wrappers {
     }
 }
 
+#[test]
+fn a_search_path_of_the_function_must_name_the_layers() {
+    let rule = "layers-not-searched";
+    let layers = || {
+        one([
+            file("python/a.py", ""),
+            file("nodejs/node_modules/a.js", ""),
+        ])
+    };
+    let set = |variable| found(rule, layers(), &["--set", variable]);
+    let expected = "error -: PYTHONPATH is `/var/task`: nothing below `python` is found";
+    assert_eq!(set("PYTHONPATH=/var/task"), [expected]);
+    assert_eq!(set("PYTHONPATH=").len(), 1, "an empty one counts as set");
+    assert_eq!(set("NODE_PATH=/var/task").len(), 1);
+    for harmless in [
+        "PYTHONPATH=/x:/opt/python",
+        "NODE_PATH=",
+        "PATH=/usr/bin",
+        "RUBYLIB=/x",
+    ] {
+        assert!(set(harmless).is_empty(), "{harmless}");
+    }
+    let python = ["--runtime", "python3.12", "--set", "NODE_PATH=/var/task"];
+    assert_silent(rule, layers(), &python);
+}
+
 mod folders {
     use super::*;
 
