@@ -1,5 +1,7 @@
 //! ES modules in layers, which older runtimes do not find.
 
+use std::collections::HashSet;
+
 use super::facts::FileFacts;
 use super::{Rule, Severity};
 use crate::path::{Escaped, LayerPath};
@@ -31,31 +33,57 @@ dependencies\" (AWS re:Post, \"Lambda: import module error, Node.js\"); nodejs18
             return;
         }
         let own = format!("nodejs/node{version}/node_modules");
-        for file in subject.regular_files() {
-            if subject.facts(file.origin) != Some(&FileFacts::EsModulePackage) {
+        let folders = ["nodejs/node_modules", &own];
+        let manifests = || {
+            subject
+                .regular_files()
+                .filter_map(|file| match subject.facts(file.origin) {
+                    Some(FileFacts::Manifest(manifest)) => Some((file, manifest)),
+                    _ => None,
+                })
+        };
+        // Another package of the layer finds its dependencies beside itself, without NODE_PATH.
+        let needed: HashSet<&[u8]> = manifests()
+            .flat_map(|(_, manifest)| manifest.dependencies.iter().map(Vec::as_slice))
+            .collect();
+        let common_js: HashSet<&[u8]> = manifests()
+            .filter(|(_, manifest)| manifest.is_common_js)
+            .filter_map(|(file, _)| package_around(&file.path, &folders))
+            .collect();
+        for (file, manifest) in manifests() {
+            let Some(name) = package(&file.path, &folders) else {
                 continue;
-            }
-            if let Some(name) = package(&file.path, &["nodejs/node_modules", &own]) {
-                let name = Escaped(name);
-                let message = format!(
-                    "`{name}` cannot be required, and {} does not import it",
-                    runtime.identifier
-                );
+            };
+            if manifest.is_only_imported && !needed.contains(name) && !common_js.contains(name) {
+                let (name, runtime) = (Escaped(name), runtime.identifier);
+                let message =
+                    format!("`{name}` cannot be required, and {runtime} does not import it");
                 findings.at(file, message);
             }
         }
     },
 };
 
-/// The name of the package whose `package.json` this is, directly in one of these folders.
-fn package<'p>(path: &'p LayerPath, folders: &[&str]) -> Option<&'p [u8]> {
-    let below = folders.iter().find_map(|folder| {
+/// What lies below one of these folders, as a path from there.
+fn below<'p>(path: &'p LayerPath, folders: &[&str]) -> Option<&'p [u8]> {
+    folders.iter().find_map(|folder| {
         path.as_bytes()
             .strip_prefix(folder.as_bytes())?
             .strip_prefix(b"/")
-    })?;
-    let name = below.strip_suffix(b"/package.json")?;
-    let levels = name.split(|&byte| byte == b'/').count();
-    let expected = if name.starts_with(b"@") { 2 } else { 1 };
-    (levels == expected).then_some(name)
+    })
+}
+
+/// The package in one of these folders that a file belongs to.
+fn package_around<'p>(path: &'p LayerPath, folders: &[&str]) -> Option<&'p [u8]> {
+    let below = below(path, folders)?;
+    let is_scoped = below.starts_with(b"@");
+    let mut slashes = (0..below.len()).filter(|&at| below.get(at) == Some(&b'/'));
+    below.get(..slashes.nth(usize::from(is_scoped))?)
+}
+
+/// The package in one of these folders whose own `package.json` this is.
+fn package<'p>(path: &'p LayerPath, folders: &[&str]) -> Option<&'p [u8]> {
+    let name = package_around(path, folders)?;
+    let rest = below(path, folders)?.get(name.len()..)?;
+    (rest == b"/package.json").then_some(name)
 }

@@ -7,6 +7,7 @@ pub(super) mod link_text;
 mod manifest;
 
 use crate::path::LayerPath;
+pub use manifest::Manifest;
 
 /// The bytes of a file as they were read.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +30,8 @@ pub enum FileFacts {
     Elf,
     /// A script: its first line, `#!` left out, the carriage return of a CRLF kept.
     Script(Vec<u8>),
-    /// A `package.json` whose modules are ES modules.
-    EsModulePackage,
+    /// A `package.json` below a `node_modules`.
+    Manifest(Manifest),
 }
 
 /// What a file is; `None` for one that no rule wants to know more of.
@@ -47,8 +48,8 @@ pub fn look(path: &LayerPath, content: FileBytes<'_>) -> Option<FileFacts> {
         // The kernel reads 256 bytes (`execve(2)`).
         return Some(FileFacts::Script(line.get(..256).unwrap_or(line).to_vec()));
     }
-    if name == b"package.json" {
-        return manifest::is_es_module(content.bytes).then_some(FileFacts::EsModulePackage);
+    if name == b"package.json" && path.components().any(|name| name == b"node_modules") {
+        return Some(FileFacts::Manifest(Manifest::read(content.bytes)));
     }
     if content.is_whole
         && let Some(target) = link_text::target(path, content.bytes)

@@ -1,39 +1,73 @@
-//! A `package.json`, as far as it says whether its package can be required or only imported.
+//! A `package.json`, as far as it says whether its package can be required or only imported, and what it needs.
 
-/// Whether the package's modules are ES modules and none is offered for `require`: `"type": "module"` at the top, no
-/// `require` condition in `exports`, no `main` that ends in `.cjs` (Node.js, *Modules: Packages*).
-///
-/// This is no JSON parser: of what is no JSON it says no.
-pub(super) fn is_es_module(json: &[u8]) -> bool {
-    let mut is_module = false;
-    let mut depth = 0_usize;
-    let mut rest = json;
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        match byte {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => {
-                let (text, after) = string(rest);
-                rest = after;
-                let Some(value) = value_of_key(rest) else {
-                    continue;
-                };
-                match (depth, text) {
-                    (_, b"require") => return false,
-                    (1, b"type") => is_module = string_at(value) == Some(b"module"),
-                    (1, b"main")
-                        if string_at(value).is_some_and(|main| main.ends_with(b".cjs")) =>
-                    {
-                        return false;
-                    }
-                    _ => {}
+/// What a `package.json` says. This is no JSON parser: of what is no JSON it says little.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Manifest {
+    /// Whether the package's modules are ES modules and none is offered for `require`: `"type": "module"` at the top, no
+    /// `require` condition in `exports`, no `main` that ends in `.cjs` (Node.js, *Modules: Packages*).
+    pub is_only_imported: bool,
+    /// Whether it says that the modules beside it are no ES modules.
+    pub is_common_js: bool,
+    /// The names of the packages that it depends on, as they are written.
+    pub dependencies: Vec<Vec<u8>>,
+}
+
+/// Where in the text the scanner is.
+#[derive(Default)]
+struct Place {
+    depth: usize,
+    /// Whether it is inside the `dependencies` of the package.
+    is_in_dependencies: bool,
+}
+
+impl Manifest {
+    /// Reads what is wanted, in one pass.
+    pub(super) fn read(json: &[u8]) -> Self {
+        let mut read = Self::default();
+        let mut is_module = false;
+        let mut offers_require = false;
+        let mut place = Place::default();
+        let mut rest = json;
+        while let Some((&byte, after)) = rest.split_first() {
+            rest = after;
+            match byte {
+                b'{' | b'[' => place.depth += 1,
+                b'}' | b']' => {
+                    place.depth = place.depth.saturating_sub(1);
+                    place.is_in_dependencies &= place.depth > 1;
                 }
+                b'"' => {
+                    let (key, after) = string(rest);
+                    rest = after;
+                    let Some(value) = value_of_key(rest) else {
+                        continue;
+                    };
+                    match (place.depth, key) {
+                        (1, b"type") => {
+                            let kind = string_at(value);
+                            is_module = kind == Some(b"module");
+                            read.is_common_js = kind == Some(b"commonjs");
+                        }
+                        (1, b"main") => {
+                            let main = string_at(value).unwrap_or_default();
+                            offers_require |= main.ends_with(b".cjs");
+                        }
+                        (1, b"dependencies" | b"optionalDependencies" | b"peerDependencies") => {
+                            place.is_in_dependencies = value.starts_with(b"{")
+                        }
+                        (2, name) if place.is_in_dependencies => {
+                            read.dependencies.push(name.to_vec());
+                        }
+                        (_, b"require") => offers_require = true,
+                        _ => {}
+                    }
+                }
+                _ => {}
             }
-            _ => {}
         }
+        read.is_only_imported = is_module && !offers_require;
+        read
     }
-    is_module
 }
 
 /// The text up to the quote that ends it, as it is written, and what follows the quote.
@@ -52,11 +86,8 @@ fn string(bytes: &[u8]) -> (&[u8], &[u8]) {
 
 /// What follows the colon, if the string before was a key.
 fn value_of_key(rest: &[u8]) -> Option<&[u8]> {
-    Some(
-        rest.trim_ascii_start()
-            .strip_prefix(b":")?
-            .trim_ascii_start(),
-    )
+    let value = rest.trim_ascii_start().strip_prefix(b":")?;
+    Some(value.trim_ascii_start())
 }
 
 fn string_at(value: &[u8]) -> Option<&[u8]> {
@@ -68,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_packages_that_cannot_be_required_are_es_modules() {
+    fn only_packages_that_cannot_be_required_are_only_imported() {
         for (json, expected) in [
             (r#"{"name": "a", "type": "module"}"#, true),
             (r#"{"name": "a", "type" : "commonjs"}"#, false),
@@ -81,10 +112,20 @@ mod tests {
                 false,
             ),
             (r#"{"type": "module", "keywords": ["require"]}"#, true),
-            (r#"{"type": "module"#, false),
+            (r#"{"type": "mod"#, false),
             ("", false),
         ] {
-            assert_eq!(is_es_module(json.as_bytes()), expected, "{json}");
+            let read = Manifest::read(json.as_bytes());
+            assert_eq!(read.is_only_imported, expected, "{json}");
         }
+        assert!(Manifest::read(br#"{"type":"commonjs"}"#).is_common_js);
+    }
+
+    #[test]
+    fn dependencies_are_the_keys_of_one_object() {
+        let json = br#"{"devDependencies": {"x": "1"}, "dependencies": {"a": "1", "@b/c": "^2"},
+            "exports": {"y": {"z": 1}}, "peer": {"dependencies": {"w": "1"}}}"#;
+        let names = Manifest::read(json).dependencies;
+        assert_eq!(names, [b"a".to_vec(), b"@b/c".to_vec()]);
     }
 }

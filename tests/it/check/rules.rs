@@ -532,24 +532,24 @@ mod languages {
     fn old_node_finds_no_es_module_in_a_layer() {
         let rule = "es-module-not-found";
         let layers = || {
+            let package = |name: &str, json: &str| {
+                file(format!("nodejs/node_modules/{name}/package.json"), json)
+            };
             one([
-                file(
-                    "nodejs/node_modules/got/package.json",
-                    r#"{"name":"got","type":"module"}"#,
+                package(
+                    "got",
+                    r#"{"type":"module","dependencies":{"is-stream":"^4"}}"#,
                 ),
-                file(
-                    "nodejs/node_modules/@a/b/package.json",
-                    r#"{"type":"module"}"#,
-                ),
-                file(
-                    "nodejs/node_modules/both/package.json",
+                package("is-stream", r#"{"type":"module"}"#),
+                package("@a/b", r#"{"type":"module"}"#),
+                package(
+                    "both",
                     r#"{"type":"module","exports":{"require":"./a.cjs"}}"#,
                 ),
-                file("nodejs/node_modules/old/package.json", r#"{"name":"old"}"#),
-                file(
-                    "nodejs/node_modules/old/esm/package.json",
-                    r#"{"type":"module"}"#,
-                ),
+                package("old", r#"{"name":"old"}"#),
+                package("old/esm", r#"{"type":"module"}"#),
+                package("twofold", r#"{"type":"module"}"#),
+                package("twofold/cjs", r#"{"type":"commonjs"}"#),
             ])
         };
         let expected = [
