@@ -38,6 +38,7 @@
 pub mod archive;
 pub mod check;
 pub mod collisions;
+pub mod elf;
 pub mod entry;
 pub mod environment;
 pub mod layer;

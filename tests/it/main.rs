@@ -67,5 +67,8 @@ mod bombs;
 /// Good archives, cut and flipped at every byte that matters.
 mod mutations;
 
+/// What is read in ELF files, judged by binutils.
+mod elf;
+
 /// The architecture, held by reading the source.
 mod tidy;

@@ -94,7 +94,7 @@ fn small_layers() -> Vec<PathBuf> {
 
 /// Every layer there is.
 #[track_caller]
-fn every_layer() -> Vec<PathBuf> {
+pub(crate) fn every_layer() -> Vec<PathBuf> {
     let found = fs::read_dir(real_layers()).expect("it can be listed");
     let mut layers: Vec<PathBuf> = found
         .map(|child| child.expect("it can be listed").path())
