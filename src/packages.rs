@@ -13,11 +13,19 @@
 //! What is there counts, not what a package claims: a file that a `RECORD` names and the layer lacks is [`Package::lacking`],
 //! and a layer that lost its metadata is understood by its folders.
 
+mod facts;
+mod jar;
+mod json;
+
 use std::fmt;
 
 use crate::layer::{LayerId, LayerNodeId};
 use crate::merge::Origin;
 use crate::path::LayerPath;
+
+pub use facts::{Fact, Facts, Gem, Manifest, Recorded, read, wanted};
+pub use jar::{Coordinates, Jar};
+pub use json::Value;
 
 /// What kind of thing a package is, which decides how a runtime finds it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
