@@ -13,9 +13,16 @@
 //! What is there counts, not what a package claims: a file that a `RECORD` names and the layer lacks is [`Package::lacking`],
 //! and a layer that lost its metadata is understood by its folders.
 
+mod compare;
+mod contents;
+mod cure;
 mod facts;
 mod jar;
 mod json;
+mod node;
+mod others;
+mod python;
+mod search_order;
 
 use std::fmt;
 
@@ -23,6 +30,7 @@ use crate::layer::{LayerId, LayerNodeId};
 use crate::merge::Origin;
 use crate::path::LayerPath;
 
+pub use cure::Cure;
 pub use facts::{Fact, Facts, Gem, Manifest, Recorded, read, wanted};
 pub use jar::{Coordinates, Jar};
 pub use json::Value;
@@ -112,6 +120,25 @@ pub struct Package {
     pub lacking: usize,
 }
 
+/// A package as it was found in one layer, before anything is compared.
+#[derive(Debug)]
+struct Found {
+    ecosystem: Ecosystem,
+    name: String,
+    display_name: String,
+    version: Option<String>,
+    /// The node of [`Package::path`].
+    node: LayerNodeId,
+    folder: LayerPath,
+    is_private: bool,
+    /// What a program calls it by.
+    modules: Vec<String>,
+    /// Those of the files that describe it, ascending.
+    metadata: Vec<LayerNodeId>,
+    files: Vec<LayerNodeId>,
+    lacking: usize,
+}
+
 impl Package {
     /// Whether every one of its files is there for a reader of the merged tree.
     pub fn is_whole(&self) -> bool {
@@ -147,7 +174,7 @@ pub struct Leftover {
     pub package: PackageId,
     /// The file.
     pub file: Origin,
-    /// Whether it describes the package (`METADATA`, `RECORD`, …) and is no part of what runs.
+    /// Whether it describes the package (`METADATA`, `RECORD`, …) or caches its bytecode, and is no part of what runs.
     pub is_metadata: bool,
 }
 
@@ -160,7 +187,7 @@ pub struct PackageSet {
     pub name: String,
     /// The packages, the winner first, then in the order in which they would be found if those before were not there.
     pub members: Vec<PackageId>,
-    /// Which one is found; `None` if the runtime does not look where they are.
+    /// Which one is found, or would be if the runtime looked there ([`Package::position`]); `None` if nothing of any is left.
     pub winner: Option<PackageId>,
     /// What became of them.
     pub state: State,

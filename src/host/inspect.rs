@@ -10,6 +10,7 @@ use crate::archive::Refusal;
 use crate::entry::Kind;
 use crate::layer::{LayerForm, LayerId, LayerNodeId};
 use crate::merge::Origin;
+use crate::packages::{self, Facts};
 
 /// What is looked at of a file that does not fit the budget.
 const HEAD_BYTES: usize = 1 << 20;
@@ -150,6 +151,21 @@ fn first_of(failed: Option<HostError>, error: HostError) -> HostError {
         Some(first) => first.first(error),
         None => error,
     }
+}
+
+/// Reads what the files of the layers say of the packages that they belong to.
+///
+/// # Errors
+///
+/// As [`inspect`].
+pub fn package_facts(loaded: &LoadedStack, budget: &Budget) -> Result<Facts, HostError> {
+    let wanted = packages::wanted(&loaded.stack);
+    let facts = inspect(loaded, &wanted, budget, |origin, content| {
+        let layer = loaded.stack.get(origin.layer)?;
+        let fact = packages::read(&layer.path(origin.node), content.bytes)?;
+        Some((origin, fact))
+    })?;
+    Ok(facts.into_iter().flatten().collect())
 }
 
 fn look_at<T>(

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::jar::Jar;
 use super::json::Value;
+use crate::elf::Elf;
 use crate::entry::Kind;
 use crate::layer::{Layer, LayerNodeId, LayerStack};
 use crate::merge::Origin;
@@ -27,7 +28,7 @@ pub enum Fact {
     Manifest(Manifest),
     /// A jar.
     Jar(Jar),
-    /// A gemspec as RubyGems writes it when it installs a gem.
+    /// A gemspec as `RubyGems` writes it when it installs a gem.
     Gem(Gem),
     /// A shared library.
     Library {
@@ -159,6 +160,11 @@ pub fn read(path: &LayerPath, bytes: &[u8]) -> Option<Fact> {
         name if name.ends_with(b".egg-info") => distribution(bytes),
         name if name.ends_with(b".gemspec") => gem(bytes),
         name if name.ends_with(b".jar") => Jar::read(bytes).map(Fact::Jar),
+        name if is_library_name(name) => Elf::parse(bytes).map(|elf| Fact::Library {
+            soname: elf
+                .soname
+                .map(|soname| String::from_utf8_lossy(soname).into_owned()),
+        }),
         _ => None,
     }
 }
@@ -247,7 +253,7 @@ fn installed_files(path: &LayerPath, bytes: &[u8]) -> Vec<Recorded> {
         .collect()
 }
 
-/// The comment at the head of a gemspec that RubyGems wrote: `# stub: NAME VERSION PLATFORM PATH\0PATH`
+/// The comment at the head of a gemspec that `RubyGems` wrote: `# stub: NAME VERSION PLATFORM PATH\0PATH`
 /// (`Gem::StubSpecification`).
 fn gem(bytes: &[u8]) -> Option<Fact> {
     let text = String::from_utf8_lossy(bytes);

@@ -1,0 +1,426 @@
+//! The packages of several layers against each other: which of one name is found, and what is left of the others.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::contents::Contents;
+use super::facts::{Fact, Facts};
+use super::search_order::{gem_order, java_order, position};
+use super::{
+    Ecosystem, Found, Leftover, Package, PackageId, PackageSet, Packages, SharedClasses, State,
+    node, others, python,
+};
+use crate::entry::Kind;
+use crate::layer::{LayerId, LayerNodeId};
+use crate::merge::{MergedTree, NodeId, Origin};
+use crate::path::LayerPath;
+use crate::runtime::Runtime;
+
+impl Packages {
+    /// Finds the packages of every layer of a merged tree, and compares those of one name as `runtime` would find them; as any
+    /// runtime of their language would without one. `facts` is what [`super::read`] made of the files that [`super::wanted`]
+    /// names; of what is missing in it, the names of files speak.
+    pub fn of(tree: &MergedTree<'_>, facts: &Facts, runtime: Option<&Runtime>) -> Self {
+        let sights = Sights::of(tree);
+        let mut found: Vec<(LayerId, LayerPath, Found)> = Vec::new();
+        for (id, layer) in tree.stack().in_merge_order() {
+            let contents = Contents::new(id, layer);
+            let mut here = Vec::new();
+            python::find(&contents, facts, &mut here);
+            node::find(&contents, facts, &mut here);
+            others::find(&contents, facts, &mut here);
+            found.extend(
+                here.into_iter()
+                    .map(|found| (id, contents.path(found.node), found)),
+            );
+        }
+        name_bare_modules(&mut found);
+        name_bare_jars(&mut found);
+        found.sort_by(|(layer, path, one), (other_layer, other_path, other)| {
+            (one.ecosystem, &one.name, layer, path).cmp(&(
+                other.ecosystem,
+                &other.name,
+                other_layer,
+                other_path,
+            ))
+        });
+        let mut metadata = Vec::with_capacity(found.len());
+        let all = found.into_iter().map(|(layer, path, found)| {
+            let origins = found.files.iter().map(|&node| Origin { layer, node });
+            let standing = origins.filter(|&file| sights.stands(file)).count();
+            metadata.push(found.metadata);
+            Package {
+                position: position(found.ecosystem, &found.folder, runtime)
+                    .filter(|_| !found.is_private),
+                bytes: found.files.iter().fold(0, |sum: u64, &node| {
+                    sum.saturating_add(tree.object_of(Origin { layer, node }).size)
+                }),
+                ecosystem: found.ecosystem,
+                name: found.name,
+                display_name: found.display_name,
+                version: found.version,
+                layer,
+                path,
+                folder: found.folder,
+                is_private: found.is_private,
+                files: found.files,
+                standing,
+                lacking: found.lacking,
+            }
+        });
+        let mut packages = Self {
+            all: all.collect(),
+            ..Self::default()
+        };
+        let comparison = Comparison {
+            tree,
+            sights: &sights,
+            metadata: &metadata,
+            all: &packages.all,
+        };
+        let sets = comparison.groups().into_iter();
+        let sets = sets.map(|members| comparison.set(members)).collect();
+        let shared = comparison.shared_classes(facts);
+        packages.sets = sets;
+        packages.shared_classes = shared;
+        packages
+    }
+}
+
+/// A module without metadata is the distribution's that has a module of this name in another layer: somebody left the metadata
+/// out to save space.
+fn name_bare_modules(found: &mut [(LayerId, LayerPath, Found)]) {
+    let mut owners: HashMap<String, BTreeSet<String>> = HashMap::new();
+    let is_bare = |found: &Found| found.version.is_none() && found.metadata.is_empty();
+    for (_, _, found) in found.iter() {
+        if found.ecosystem == Ecosystem::Python && !is_bare(found) {
+            for module in &found.modules {
+                let owners = owners.entry(module.clone()).or_default();
+                owners.insert(found.name.clone());
+            }
+        }
+    }
+    for (_, _, found) in found.iter_mut() {
+        if found.ecosystem == Ecosystem::Python && is_bare(found) {
+            let owners = found.modules.first().and_then(|module| owners.get(module));
+            if let Some(owners) = owners
+                && let (1, Some(owner)) = (owners.len(), owners.first())
+            {
+                found.name.clone_from(owner);
+            }
+        }
+    }
+}
+
+/// A jar without coordinates is the artifact that another jar of its name says it is.
+fn name_bare_jars(found: &mut [(LayerId, LayerPath, Found)]) {
+    let mut full: HashMap<String, BTreeSet<String>> = HashMap::new();
+    for (_, _, found) in found.iter() {
+        if let (Ecosystem::Java, Some((_, artifact))) =
+            (found.ecosystem, found.name.split_once(':'))
+        {
+            let names = full.entry(artifact.to_owned()).or_default();
+            names.insert(found.name.clone());
+        }
+    }
+    for (_, _, found) in found.iter_mut() {
+        if found.ecosystem == Ecosystem::Java
+            && let Some(names) = full.get(&found.name)
+            && let (1, Some(name)) = (names.len(), names.first())
+        {
+            found.name.clone_from(name);
+        }
+    }
+}
+
+/// What a reader of the merged tree sees of every node of every layer.
+struct Sights {
+    provided: HashSet<Origin>,
+    /// Shadowed by the same content.
+    same: HashSet<Origin>,
+}
+
+impl Sights {
+    fn of(tree: &MergedTree<'_>) -> Self {
+        let mut provided = HashSet::new();
+        let mut below = vec![NodeId::ROOT];
+        while let Some(directory) = below.pop() {
+            for child in tree.children(directory) {
+                if tree.kind(child) == Kind::Directory {
+                    below.push(child);
+                } else {
+                    provided.insert(tree.provider(child));
+                }
+            }
+        }
+        let mut same = HashSet::new();
+        tree.shadowed(|shadowed| {
+            if shadowed.node != shadowed.winner {
+                return;
+            }
+            let winner = tree.provider(shadowed.winner);
+            let winning = tree.object(shadowed.winner);
+            same.extend(shadowed.losers.into_iter().filter(|&loser| {
+                let losing = tree.object_of(loser);
+                winning.kind == losing.kind
+                    && winning.size == losing.size
+                    && match winning.kind {
+                        Kind::Directory => false,
+                        Kind::File => winning.crc32.is_some() && winning.crc32 == losing.crc32,
+                        Kind::Symlink => tree.target_of(winner) == tree.target_of(loser),
+                    }
+            }));
+        });
+        Self { provided, same }
+    }
+
+    /// Whether this very file is what a reader sees.
+    fn sees(&self, file: Origin) -> bool {
+        self.provided.contains(&file)
+    }
+
+    /// Whether a reader sees it, or the same content.
+    fn stands(&self, file: Origin) -> bool {
+        self.sees(file) || self.same.contains(&file)
+    }
+}
+
+struct Comparison<'a, 's> {
+    tree: &'a MergedTree<'s>,
+    sights: &'a Sights,
+    /// Of each package, the files that describe it.
+    metadata: &'a [Vec<LayerNodeId>],
+    all: &'a [Package],
+}
+
+impl Comparison<'_, '_> {
+    fn get(&self, id: PackageId) -> Option<&Package> {
+        self.all.get(id.0 as usize)
+    }
+
+    /// The packages that could be taken for one another. Where nobody looks, only those of one folder can.
+    fn groups(&self) -> Vec<Vec<PackageId>> {
+        let mut groups: BTreeMap<_, Vec<PackageId>> = BTreeMap::new();
+        for (package, index) in self.all.iter().zip(0..) {
+            let apart = package.position.is_none().then_some(&package.folder);
+            let key = (package.ecosystem, &package.name, apart);
+            groups.entry(key).or_default().push(PackageId(index));
+        }
+        groups.into_values().collect()
+    }
+
+    fn files(&self, id: PackageId) -> impl Iterator<Item = (Origin, bool)> + use<'_> {
+        let metadata = self.metadata.get(id.0 as usize);
+        self.get(id).into_iter().flat_map(move |package| {
+            package.files.iter().map(move |&node| {
+                let layer = package.layer;
+                let describes = metadata.is_some_and(|all| all.binary_search(&node).is_ok());
+                (
+                    Origin { layer, node },
+                    describes || self.is_cache(package, node),
+                )
+            })
+        })
+    }
+
+    /// Bytecode in a `__pycache__` is only used beside its source.
+    fn is_cache(&self, package: &Package, node: LayerNodeId) -> bool {
+        package.ecosystem == Ecosystem::Python
+            && self
+                .tree
+                .stack()
+                .get(package.layer)
+                .is_some_and(|layer| layer.name(layer.parent(node)) == b"__pycache__")
+    }
+
+    /// Whether something of it that runs is seen; if nothing of it runs, whether anything is.
+    fn is_seen(&self, id: PackageId) -> bool {
+        let mut has_code = false;
+        for (file, is_metadata) in self.files(id) {
+            if !is_metadata {
+                has_code = true;
+                if self.sights.sees(file) {
+                    return true;
+                }
+            }
+        }
+        !has_code && self.files(id).any(|(file, _)| self.sights.sees(file))
+    }
+
+    fn set(&self, mut members: Vec<PackageId>) -> PackageSet {
+        let (mut ecosystem, mut name) = (Ecosystem::Python, String::new());
+        if let Some(first) = members.first().and_then(|&first| self.get(first)) {
+            ecosystem = first.ecosystem;
+            name.clone_from(&first.name);
+        }
+        members.sort_by_cached_key(|&id| self.rank(id));
+        let winner = members.first().copied().filter(|&id| self.is_seen(id));
+        let leftovers = winner.map_or_else(Vec::new, |winner| self.leftovers(winner, &members));
+        let state = winner.map_or(State::Clean, |winner| {
+            self.state(winner, &members, &leftovers)
+        });
+        PackageSet {
+            ecosystem,
+            name,
+            members,
+            winner,
+            state,
+            leftovers,
+        }
+    }
+
+    /// The order in which packages of one name are found: what is seen at all, by the place of its folder, and then as the
+    /// ecosystem has it.
+    fn rank(&self, id: PackageId) -> impl Ord + use<> {
+        let package = self.get(id);
+        let (mut jar, mut gem, mut leads) = (Vec::new(), Reverse(Vec::new()), false);
+        let version = package.and_then(|package| package.version.as_deref());
+        if let Some(package) = package {
+            let file_name = package.path.components().next_back().unwrap_or_default();
+            match package.ecosystem {
+                // All jars of the folder are loaded, the first in this order is asked first.
+                Ecosystem::Java => jar = java_order(file_name),
+                // RubyGems takes the newest version that is installed.
+                Ecosystem::Ruby => gem = Reverse(gem_order(version.unwrap_or_default())),
+                Ecosystem::Library => leads = self.is_linked(package),
+                _ => {}
+            }
+        }
+        (
+            !self.is_seen(id),
+            package.map(|package| (package.position.is_none(), package.position)),
+            // In one folder the highest layer wins every path that it has.
+            (
+                jar,
+                gem,
+                Reverse(leads),
+                package.map(|package| Reverse(package.layer)),
+            ),
+            // Of two in one layer the one whose record fits what is there.
+            package.map(|package| package.lacking),
+            Reverse(gem_order(version.unwrap_or_default())),
+            package.map(|package| package.path.clone()),
+        )
+    }
+
+    /// Whether the dynamic loader finds this library under its SONAME.
+    fn is_linked(&self, library: &Package) -> bool {
+        let mut place = library.folder.clone();
+        let Ok(name) = LayerPath::parse(library.name.as_bytes()) else {
+            return false;
+        };
+        for component in name.components() {
+            place.push(component);
+        }
+        let node = self.tree.resolve(&place);
+        node.is_some_and(|node| {
+            let provider = self.tree.provider(node);
+            provider.layer == library.layer && library.files.contains(&provider.node)
+        })
+    }
+
+    fn leftovers(&self, winner: PackageId, members: &[PackageId]) -> Vec<Leftover> {
+        let own: HashSet<Origin> = self.files(winner).map(|(file, _)| file).collect();
+        let mut leftovers = Vec::new();
+        for &loser in members.iter().filter(|&&member| member != winner) {
+            if !self.shares_place(winner, loser) {
+                continue;
+            }
+            let left = self
+                .files(loser)
+                .filter(|(file, _)| self.sights.sees(*file) && !own.contains(file));
+            leftovers.extend(left.map(|(file, is_metadata)| Leftover {
+                package: loser,
+                file,
+                is_metadata,
+            }));
+        }
+        let path = |file: Origin| {
+            let layer = self.tree.stack().get(file.layer);
+            layer.map(|layer| layer.path(file.node))
+        };
+        leftovers.sort_by_cached_key(|leftover| path(leftover.file));
+        leftovers
+    }
+
+    /// Whether the files of two packages mingle: those of Python in one folder, others at one path.
+    fn shares_place(&self, one: PackageId, other: PackageId) -> bool {
+        match (self.get(one), self.get(other)) {
+            (Some(one), Some(other)) if one.ecosystem == Ecosystem::Python => {
+                one.folder == other.folder
+            }
+            (Some(one), Some(other)) => one.path == other.path,
+            _ => false,
+        }
+    }
+
+    fn state(&self, winner: PackageId, members: &[PackageId], leftovers: &[Leftover]) -> State {
+        let still_describes = |leftover: &Leftover| {
+            let layer = self.tree.stack().get(leftover.file.layer);
+            let name = layer.map_or(&[][..], |layer| layer.name(leftover.file.node));
+            matches!(name, b"METADATA" | b"PKG-INFO") || name.ends_with(b".egg-info")
+        };
+        let is_mixed = leftovers
+            .iter()
+            .any(|leftover| !leftover.is_metadata || still_describes(leftover));
+        // In one layer nothing is left over, as nothing was replaced: one installation went over the other.
+        let is_twice_in_a_layer = members.iter().any(|&member| {
+            member != winner
+                && self.shares_place(winner, member)
+                && self.get(winner).map(|package| package.layer)
+                    == self.get(member).map(|package| package.layer)
+        });
+        let is_parallel = members.iter().any(|&member| {
+            member != winner && !self.shares_place(winner, member) && self.is_seen(member)
+        });
+        if is_mixed || is_twice_in_a_layer {
+            State::Mixed
+        } else if is_parallel {
+            State::Parallel
+        } else {
+            State::Clean
+        }
+    }
+
+    /// The jars that are seen, in the order in which they are loaded, compared by their classes.
+    fn shared_classes(&self, facts: &Facts) -> Vec<SharedClasses> {
+        let mut jars: Vec<(Vec<u16>, PackageId, &super::Jar)> = Vec::new();
+        for (package, index) in self.all.iter().zip(0..) {
+            let id = PackageId(index);
+            if package.ecosystem != Ecosystem::Java
+                || package.position.is_none()
+                || !self.is_seen(id)
+            {
+                continue;
+            }
+            let file = package.files.first().map(|&node| Origin {
+                layer: package.layer,
+                node,
+            });
+            if let Some(Fact::Jar(jar)) = file.and_then(|file| facts.get(&file)) {
+                let name = package.path.components().next_back().unwrap_or_default();
+                jars.push((java_order(name), id, jar));
+            }
+        }
+        jars.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        let mut providers: HashMap<&str, PackageId> = HashMap::new();
+        let mut pairs: BTreeMap<(PackageId, PackageId), (usize, &str)> = BTreeMap::new();
+        for &(_, id, jar) in &jars {
+            for class in &jar.classes {
+                let winner = *providers.entry(class).or_insert(id);
+                if winner != id {
+                    pairs.entry((winner, id)).or_insert((0, class)).0 += 1;
+                }
+            }
+        }
+        pairs
+            .into_iter()
+            .map(|((winner, loser), (count, example))| SharedClasses {
+                winner,
+                loser,
+                count,
+                example: example.replace('/', "."),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,73 @@
+//! Node.js: the directories below every `node_modules`.
+
+use super::contents::Contents;
+use super::facts::{Fact, Facts};
+use super::{Ecosystem, Found};
+use crate::layer::LayerNodeId;
+
+/// What one layer brings of Node.js.
+pub(super) fn find(contents: &Contents<'_>, facts: &Facts, found: &mut Vec<Found>) {
+    for folder in contents.directories() {
+        if contents.name(folder) != b"node_modules" {
+            continue;
+        }
+        for &child in contents.children(folder) {
+            if !contents.is_directory(child) {
+                continue;
+            }
+            match contents.text(child) {
+                name if name.starts_with('@') => {
+                    for &scoped in contents.children(child) {
+                        let name = format!("{name}/{}", contents.text(scoped));
+                        found.extend(package(contents, facts, folder, scoped, name));
+                    }
+                }
+                // `.bin`, `.cache` and the like are npm's own.
+                name if name.is_empty() || name.starts_with('.') => {}
+                name => found.extend(package(contents, facts, folder, child, name.to_owned())),
+            }
+        }
+    }
+}
+
+fn package(
+    contents: &Contents<'_>,
+    facts: &Facts,
+    folder: LayerNodeId,
+    directory: LayerNodeId,
+    name: String,
+) -> Option<Found> {
+    // A nested package is one of its own.
+    let enter = |node| contents.name(node) != b"node_modules";
+    let mut files = Vec::new();
+    contents.files_below(directory, &enter, &mut files);
+    if !contents.is_directory(directory) || files.is_empty() {
+        return None;
+    }
+    files.sort_unstable();
+    let manifest = contents.child(directory, b"package.json");
+    let fact = manifest.and_then(|manifest| facts.get(&contents.origin(manifest)));
+    let (real_name, version) = match fact {
+        Some(Fact::Manifest(manifest)) => (manifest.name.clone(), manifest.version.clone()),
+        _ => (None, None),
+    };
+    let path = contents.path(folder);
+    let depth = path
+        .components()
+        .filter(|component| *component == b"node_modules")
+        .count();
+    Some(Found {
+        ecosystem: Ecosystem::Node,
+        display_name: real_name.unwrap_or_else(|| name.clone()),
+        modules: vec![name.clone()],
+        // An alias is required by the name of its directory.
+        name,
+        version,
+        node: directory,
+        folder: path,
+        is_private: depth > 1,
+        metadata: Vec::new(),
+        files,
+        lacking: 0,
+    })
+}
