@@ -1,4 +1,4 @@
-//! `list`: the merged tree with its providers.
+//! `list`: the merged tree with its providers, or the packages in it.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -8,11 +8,16 @@ use serde_json::{Value, json};
 
 use slashopt::entry::Kind;
 use slashopt::host::budget::Budget;
+use slashopt::host::inspect::package_facts;
 use slashopt::host::source::LoadedStack;
 use slashopt::merge::{MergedTree, NodeId};
+use slashopt::packages::Packages;
 use slashopt::path::Escaped;
 
+use super::env::{RUNTIME_HELP, named_runtime};
+use super::failure::Failure;
 use super::json as shape;
+use super::packages::Inventory;
 use super::report::Report;
 use super::stack::{LayerArgs, StackArgs};
 use super::{GlobalArgs, Outcome};
@@ -25,30 +30,61 @@ const WHAT: &str = "cannot list";
 Examples:
   slashopt list base.zip deps.zip
   slashopt list --tree base.zip deps.zip
-  slashopt list --format json base.zip deps.zip")]
+  slashopt list --format json base.zip deps.zip
+  slashopt list --packages --runtime python3.12 base.zip deps.zip
+  slashopt list --packages --format cyclonedx base.zip deps.zip >bom.json")]
 pub(crate) struct ListArgs {
     #[command(flatten)]
     layers: LayerArgs,
     /// Draw the tree instead of listing paths
-    #[arg(long)]
+    #[arg(long, conflicts_with = "packages")]
     tree: bool,
+    /// List the packages instead: what each layer brings, and which of several versions is found
+    #[arg(long)]
+    packages: bool,
+    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
+    runtime: Option<String>,
     #[command(flatten)]
     stack: StackArgs,
 }
 
 pub(crate) fn run(arguments: &ListArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    global.only_text_or_json()?;
+    let is_bill = arguments.packages && global.format.as_deref() == Some("cyclonedx");
+    if !is_bill {
+        global.only_text_or_json()?;
+    }
+    let runtime = if arguments.packages {
+        named_runtime(arguments.runtime.as_deref())?
+    } else {
+        None
+    };
     let pool = arguments.stack.pool()?;
-    let loaded =
-        arguments
-            .stack
-            .load(&arguments.layers, WHAT, &pool, &Budget::default(), report)?;
+    let budget = Budget::default();
+    let loaded = arguments
+        .stack
+        .load(&arguments.layers, WHAT, &pool, &budget, report)?;
     let tree = MergedTree::merge(
         &loaded.stack,
         arguments.stack.on_type_conflict().linked_directory(),
         &loaded.hasher,
     );
-    if global.is_json() {
+    if arguments.packages {
+        let facts = pool
+            .install(|| package_facts(&loaded, &budget))
+            .map_err(|error| Failure::host(WHAT, error))?;
+        let inventory = Inventory {
+            loaded: &loaded,
+            packages: &Packages::of(&tree, &facts, runtime),
+            runtime,
+        };
+        if is_bill {
+            report.json(&inventory.to_cyclonedx())?;
+        } else if global.is_json() {
+            report.json(&inventory.to_json())?;
+        } else {
+            report.result(inventory.to_text().as_bytes())?;
+        }
+    } else if global.is_json() {
         report.json(&to_json(&tree))?;
     } else {
         let text = if arguments.tree {

@@ -14,6 +14,7 @@ mod failure;
 mod html_report;
 mod json;
 mod list;
+mod packages;
 mod report;
 mod stack;
 mod which;
