@@ -43,6 +43,7 @@ pub mod entry;
 pub mod environment;
 pub mod layer;
 pub mod merge;
+pub mod modules;
 pub mod packages;
 pub mod path;
 pub mod plan;

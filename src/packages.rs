@@ -14,7 +14,7 @@
 //! and a layer that lost its metadata is understood by its folders.
 
 mod compare;
-mod contents;
+pub(crate) mod contents;
 mod cure;
 mod facts;
 mod jar;
@@ -34,6 +34,7 @@ pub use cure::Cure;
 pub use facts::{Fact, Facts, Gem, Manifest, Recorded, read, wanted};
 pub use jar::{Coordinates, Jar};
 pub use json::Value;
+pub(crate) use search_order::{gem_order, java_order};
 
 /// What kind of thing a package is, which decides how a runtime finds it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -238,7 +238,7 @@ fn parse_format(format: Option<&str>) -> Result<Format, Failure> {
     }
 }
 
-fn parse_architecture(typed: &str) -> Result<Architecture, String> {
+pub(crate) fn parse_architecture(typed: &str) -> Result<Architecture, String> {
     typed
         .parse()
         .map_err(

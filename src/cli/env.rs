@@ -199,7 +199,10 @@ fn head_of_paths(shape: Shape, base_path: &OsStr) -> Caller {
 }
 
 /// The runtime that was asked for, or the one in which we run.
-fn chosen_runtime(asked: Option<&str>, in_root: &dyn Places) -> Result<&'static Runtime, Failure> {
+pub(crate) fn chosen_runtime(
+    asked: Option<&str>,
+    in_root: &dyn Places,
+) -> Result<&'static Runtime, Failure> {
     if let Some(runtime) = named_runtime(asked)? {
         return Ok(runtime);
     }

@@ -18,6 +18,7 @@ mod packages;
 mod report;
 mod stack;
 mod which;
+mod which_module;
 
 use std::process::ExitCode;
 

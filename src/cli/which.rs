@@ -1,4 +1,4 @@
-//! `which`: who provides a path, and who is shadowed.
+//! `which`: who provides a path or a module, and who is shadowed.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -17,42 +17,75 @@ use slashopt::host::source::LoadedStack;
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, Origin};
 use slashopt::path::{Escaped, LayerPath};
+use slashopt::runtime::Architecture;
 
+use super::check::parse_architecture;
+use super::env::RUNTIME_HELP;
 use super::failure::{Exit, Failure};
 use super::json as shape;
 use super::report::Report;
 use super::stack::{LayerArgs, StackArgs, classify};
-use super::{GlobalArgs, Outcome};
+use super::{GlobalArgs, Outcome, which_module};
 
 const WHAT: &str = "cannot look it up";
 
-/// Show which layer provides a path, and what it shadows
+// Not doc comments, where the names would need backticks, which help does not have.
+const PATH_HELP: &str =
+    "A path below /opt, with or without /opt/ before it; with --module, the first layer";
+const ARCHITECTURE_HELP: &str =
+    "Look for Python modules that were compiled for this architecture: x86_64 or arm64";
+
+/// Show which layer provides a path or a module, and what it shadows
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   slashopt which /opt/python/urllib3/__init__.py base.zip deps.zip
-  slashopt which --cat 1 python/urllib3/__init__.py base.zip deps.zip")]
+  slashopt which --cat 1 python/urllib3/__init__.py base.zip deps.zip
+  slashopt which --module urllib3.util --runtime python3.12 base.zip deps.zip
+  slashopt which --module @aws-sdk/client-s3 --runtime nodejs22.x base.zip
+  slashopt which --module com.google.gson.Gson --runtime java21 base.zip")]
 pub(crate) struct WhichArgs {
-    /// A path below /opt, with or without `/opt/` before it
-    #[arg(value_name = "PATH")]
-    path: OsString,
+    #[arg(value_name = "PATH", help = PATH_HELP, required_unless_present = "module")]
+    path: Option<OsString>,
     #[command(flatten)]
     layers: LayerArgs,
+    /// Find what a program gets that imports or requires this: a module, a class, a command
+    #[arg(long, value_name = "NAME", conflicts_with = "cat")]
+    module: Option<String>,
+    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
+    pub(crate) runtime: Option<String>,
+    #[arg(long, value_name = "ARCHITECTURE", help = ARCHITECTURE_HELP, value_parser = parse_architecture, default_value = "x86_64", env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
+    pub(crate) architecture: Architecture,
     /// Write the file as layer N has it to standard output
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     cat: Option<u16>,
     #[command(flatten)]
-    stack: StackArgs,
+    pub(crate) stack: StackArgs,
+}
+
+impl WhichArgs {
+    /// The layers where a module is asked for: then what stands where a path would is one of them.
+    pub(crate) fn layers_of_module(&self) -> LayerArgs {
+        LayerArgs {
+            layers: self
+                .path
+                .iter()
+                .chain(&self.layers.layers)
+                .cloned()
+                .collect(),
+        }
+    }
 }
 
 pub(crate) fn run(arguments: &WhichArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
-    let path = LayerPath::parse(arguments.path.as_bytes()).map_err(|error| {
-        Failure::usage(format!(
-            "{WHAT}: `{}`: {error}",
-            Escaped(arguments.path.as_bytes())
-        ))
-        .hint("give a path below /opt")
+    if let Some(name) = &arguments.module {
+        return which_module::run(name, arguments, global, report);
+    }
+    let typed = arguments.path.as_deref().unwrap_or_default().as_bytes();
+    let path = LayerPath::parse(typed).map_err(|error| {
+        Failure::usage(format!("{WHAT}: `{}`: {error}", Escaped(typed)))
+            .hint("give a path below /opt")
     })?;
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();

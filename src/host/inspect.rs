@@ -159,8 +159,20 @@ fn first_of(failed: Option<HostError>, error: HostError) -> HostError {
 ///
 /// As [`inspect`].
 pub fn package_facts(loaded: &LoadedStack, budget: &Budget) -> Result<Facts, HostError> {
-    let wanted = packages::wanted(&loaded.stack);
-    let facts = inspect(loaded, &wanted, budget, |origin, content| {
+    facts_of(loaded, &packages::wanted(&loaded.stack), budget)
+}
+
+/// Reads what these files say of packages.
+///
+/// # Errors
+///
+/// As [`inspect`].
+pub fn facts_of(
+    loaded: &LoadedStack,
+    wanted: &[Origin],
+    budget: &Budget,
+) -> Result<Facts, HostError> {
+    let facts = inspect(loaded, wanted, budget, |origin, content| {
         let layer = loaded.stack.get(origin.layer)?;
         let fact = packages::read(&layer.path(origin.node), content.bytes)?;
         Some((origin, fact))

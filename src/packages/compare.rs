@@ -393,11 +393,11 @@ impl Comparison<'_, '_> {
             {
                 continue;
             }
-            let file = package.files.first().map(|&node| Origin {
-                layer: package.layer,
-                node,
+            let jar = package.files.iter().find_map(|&node| {
+                let layer = package.layer;
+                facts.get(&Origin { layer, node })
             });
-            if let Some(Fact::Jar(jar)) = file.and_then(|file| facts.get(&file)) {
+            if let Some(Fact::Jar(jar)) = jar {
                 let name = package.path.components().next_back().unwrap_or_default();
                 jars.push((java_order(name), id, jar));
             }

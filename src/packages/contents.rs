@@ -7,15 +7,15 @@ use crate::path::LayerPath;
 
 /// A layer with its nodes in the order of their directories.
 #[derive(Debug)]
-pub(super) struct Contents<'l> {
-    pub(super) id: LayerId,
-    pub(super) layer: &'l Layer,
+pub(crate) struct Contents<'l> {
+    pub(crate) id: LayerId,
+    pub(crate) layer: &'l Layer,
     /// Every node but the root, by directory and then by name.
     order: Vec<LayerNodeId>,
 }
 
 impl<'l> Contents<'l> {
-    pub(super) fn new(id: LayerId, layer: &'l Layer) -> Self {
+    pub(crate) fn new(id: LayerId, layer: &'l Layer) -> Self {
         let mut order: Vec<LayerNodeId> = layer
             .node_ids()
             .filter(|&node| node != LayerNodeId::ROOT)
@@ -24,28 +24,28 @@ impl<'l> Contents<'l> {
         Self { id, layer, order }
     }
 
-    pub(super) fn origin(&self, node: LayerNodeId) -> Origin {
+    pub(crate) fn origin(&self, node: LayerNodeId) -> Origin {
         Origin {
             layer: self.id,
             node,
         }
     }
 
-    pub(super) fn name(&self, node: LayerNodeId) -> &'l [u8] {
+    pub(crate) fn name(&self, node: LayerNodeId) -> &'l [u8] {
         self.layer.name(node)
     }
 
     /// The name as text; what is not UTF-8 names no package.
-    pub(super) fn text(&self, node: LayerNodeId) -> &'l str {
+    pub(crate) fn text(&self, node: LayerNodeId) -> &'l str {
         std::str::from_utf8(self.name(node)).unwrap_or_default()
     }
 
-    pub(super) fn is_directory(&self, node: LayerNodeId) -> bool {
+    pub(crate) fn is_directory(&self, node: LayerNodeId) -> bool {
         self.layer.kind(node) == Kind::Directory
     }
 
     /// What lies directly in a directory, sorted by name.
-    pub(super) fn children(&self, directory: LayerNodeId) -> &[LayerNodeId] {
+    pub(crate) fn children(&self, directory: LayerNodeId) -> &[LayerNodeId] {
         let parent = |node: &LayerNodeId| self.layer.parent(*node);
         let start = self.order.partition_point(|node| parent(node) < directory);
         let rest = self.order.get(start..).unwrap_or_default();
@@ -54,7 +54,7 @@ impl<'l> Contents<'l> {
     }
 
     /// What is called so in a directory.
-    pub(super) fn child(&self, directory: LayerNodeId, name: &[u8]) -> Option<LayerNodeId> {
+    pub(crate) fn child(&self, directory: LayerNodeId, name: &[u8]) -> Option<LayerNodeId> {
         let children = self.children(directory);
         let place = children
             .binary_search_by_key(&name, |&child| self.name(child))
@@ -63,7 +63,7 @@ impl<'l> Contents<'l> {
     }
 
     /// What a path leads to from a directory; links are not followed, and `..` leads no further up than to the root.
-    pub(super) fn find(&self, from: LayerNodeId, path: &[u8]) -> Option<LayerNodeId> {
+    pub(crate) fn find(&self, from: LayerNodeId, path: &[u8]) -> Option<LayerNodeId> {
         let components = path.split(|&byte| byte == b'/');
         components
             .filter(|component| !component.is_empty() && *component != b".")
@@ -77,12 +77,12 @@ impl<'l> Contents<'l> {
     }
 
     /// The path of a node.
-    pub(super) fn path(&self, node: LayerNodeId) -> LayerPath {
+    pub(crate) fn path(&self, node: LayerNodeId) -> LayerPath {
         self.layer.path(node)
     }
 
     /// Appends the files and links from a node down, leaving out directories that `enter` refuses.
-    pub(super) fn files_below(
+    pub(crate) fn files_below(
         &self,
         node: LayerNodeId,
         enter: &impl Fn(LayerNodeId) -> bool,
@@ -100,7 +100,7 @@ impl<'l> Contents<'l> {
     }
 
     /// The directories of the layer, the root included.
-    pub(super) fn directories(&self) -> impl Iterator<Item = LayerNodeId> + '_ {
+    pub(crate) fn directories(&self) -> impl Iterator<Item = LayerNodeId> + '_ {
         let all = self.layer.node_ids();
         all.filter(|&node| node == LayerNodeId::ROOT || self.is_directory(node))
     }

@@ -5,7 +5,6 @@ use super::facts::{Fact, Facts, is_library_name};
 use super::{Ecosystem, Found};
 use crate::entry::Kind;
 use crate::layer::LayerNodeId;
-use crate::path::LayerPath;
 
 /// What one layer brings of all of them.
 pub(super) fn find(contents: &Contents<'_>, facts: &Facts, found: &mut Vec<Found>) {
@@ -60,13 +59,19 @@ fn single(
 }
 
 fn jars(contents: &Contents<'_>, facts: &Facts, folder: LayerNodeId, found: &mut Vec<Found>) {
+    let (mut jars, mut links) = (Vec::new(), Vec::new());
     for &child in contents.children(folder) {
         let file_name = contents.text(child);
         let Some(stem) = file_name.strip_suffix(".jar") else {
             continue;
         };
-        if contents.is_directory(child) || stem.is_empty() {
-            continue;
+        match contents.layer.kind(child) {
+            Kind::File if !stem.is_empty() => {}
+            Kind::Symlink => {
+                links.push(child);
+                continue;
+            }
+            Kind::File | Kind::Directory => continue,
         }
         let (named, named_version) = split_version(stem);
         let jar = match facts.get(&contents.origin(child)) {
@@ -85,8 +90,10 @@ fn jars(contents: &Contents<'_>, facts: &Facts, folder: LayerNodeId, found: &mut
                     .or(named_version.map(str::to_owned)),
             ),
         };
-        found.push(single(contents, Ecosystem::Java, child, name, version));
+        jars.push(single(contents, Ecosystem::Java, child, name, version));
     }
+    give_links(contents, &links, &mut jars);
+    found.extend(jars);
 }
 
 /// `commons-lang3-3.12.0` is commons-lang3 in version 3.12.0: the version begins with the first digit behind a `-`.
@@ -153,7 +160,7 @@ fn gems(contents: &Contents<'_>, facts: &Facts, folder: LayerNodeId, found: &mut
 }
 
 fn libraries(contents: &Contents<'_>, facts: &Facts, folder: LayerNodeId, found: &mut Vec<Found>) {
-    let mut links: Vec<(LayerNodeId, &[u8])> = Vec::new();
+    let mut links = Vec::new();
     let mut libraries = Vec::new();
     for &child in contents.children(folder) {
         let file_name = contents.text(child);
@@ -162,9 +169,7 @@ fn libraries(contents: &Contents<'_>, facts: &Facts, folder: LayerNodeId, found:
         }
         match contents.layer.kind(child) {
             Kind::Directory => {}
-            Kind::Symlink => {
-                links.push((child, contents.layer.target(child).unwrap_or_default()));
-            }
+            Kind::Symlink => links.push(child),
             Kind::File => {
                 let soname = match facts.get(&contents.origin(child)) {
                     Some(Fact::Library { soname }) => soname.clone(),
@@ -176,21 +181,23 @@ fn libraries(contents: &Contents<'_>, facts: &Facts, folder: LayerNodeId, found:
             }
         }
     }
-    // libz.so.1 -> libz.so.1.3.1: a link is part of the library that it leads to.
-    for (link, target) in links {
-        let named: Option<LayerPath> = target
-            .rsplit(|&byte| byte == b'/')
-            .next()
-            .and_then(|name| LayerPath::parse(name).ok());
-        let owner = libraries.iter_mut().find(|library: &&mut Found| {
-            named.as_ref().map(LayerPath::as_bytes) == Some(contents.name(library.node))
-        });
+    give_links(contents, &links, &mut libraries);
+    found.extend(libraries);
+}
+
+/// A link is part of what it leads to: `libz.so.1` of `libz.so.1.3.1`. One that leads elsewhere is part of nothing.
+fn give_links(contents: &Contents<'_>, links: &[LayerNodeId], packages: &mut [Found]) {
+    for &link in links {
+        let target = contents.layer.target(link).unwrap_or_default();
+        let named = target.rsplit(|&byte| byte == b'/').next();
+        let owner = packages
+            .iter_mut()
+            .find(|package| named == Some(contents.name(package.node)));
         if let Some(owner) = owner {
             owner.files.push(link);
             owner.files.sort_unstable();
         }
     }
-    found.extend(libraries);
 }
 
 /// What a library is linked by when its file follows the custom, and the rest of its version: `libz.so.1.3.1` is `libz.so.1`

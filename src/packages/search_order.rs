@@ -67,12 +67,12 @@ fn position_anywhere(ecosystem: Ecosystem, folder: &str) -> Option<usize> {
 
 /// The order of Java's `String.compareTo`, by which Lambda's class loader sorts jars: UTF-16 code units, so that characters
 /// above U+FFFF come before U+E000.
-pub(super) fn java_order(name: &[u8]) -> Vec<u16> {
+pub(crate) fn java_order(name: &[u8]) -> Vec<u16> {
     String::from_utf8_lossy(name).encode_utf16().collect()
 }
 
 /// The order of `Gem::Version`: numbers as numbers, a segment with letters (a prerelease) before any number.
-pub(super) fn gem_order(version: &str) -> Vec<Segment> {
+pub(crate) fn gem_order(version: &str) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
     let drop_zeros = |segments: &mut Vec<Segment>| {
         while segments.last() == Some(&Segment::Number(0)) {
@@ -111,7 +111,7 @@ pub(super) fn gem_order(version: &str) -> Vec<Segment> {
 
 /// A part of a gem's version.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Segment {
+pub(crate) enum Segment {
     Letters(String),
     End,
     Number(u64),
