@@ -170,15 +170,6 @@ fn command(tree: &MergedTree<'_>, name: &str) -> Resolution {
     search.done()
 }
 
-/// The folders that a runtime searches through one variable, in its order.
-fn folders(runtime: &Runtime, variable: &str) -> Vec<LayerPath> {
-    let searched = runtime.searched_folders().into_iter();
-    searched
-        .filter(|searched| searched.variable == variable)
-        .map(|searched| folder(&searched.folder))
-        .collect()
-}
-
 /// A path that is written in this program.
 fn folder(path: &str) -> LayerPath {
     LayerPath::parse(path.as_bytes()).unwrap_or_default()

@@ -34,7 +34,7 @@ pub use cure::Cure;
 pub use facts::{Fact, Facts, Gem, Manifest, Recorded, read, wanted};
 pub use jar::{Coordinates, Jar};
 pub use json::Value;
-pub(crate) use search_order::{gem_order, java_order};
+pub(crate) use search_order::{gem_order, java_order, searched};
 
 /// What kind of thing a package is, which decides how a runtime finds it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

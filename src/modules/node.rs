@@ -4,9 +4,9 @@
 //! "Package entry points"; where it is silent, `Module._findPath` decides.
 
 use super::view::{Hit, View, join};
-use super::{Obstacle, Resolution, Search, folders};
+use super::{Obstacle, Resolution, Search};
 use crate::merge::MergedTree;
-use crate::packages::{Ecosystem, Fact, Facts, Manifest, Value};
+use crate::packages::{Ecosystem, Fact, Facts, Manifest, Value, searched};
 use crate::path::LayerPath;
 use crate::runtime::Runtime;
 
@@ -95,7 +95,7 @@ pub(super) fn resolve(
     if name.is_empty() || name.starts_with(['/', '.']) {
         return search.done();
     }
-    let folders = folders(runtime, "NODE_PATH");
+    let folders = searched(tree, runtime, "NODE_PATH");
     let conditions = conditions(runtime);
     if search.obstacle.is_none() {
         for folder in &folders {

@@ -1,9 +1,9 @@
 //! `import a.b`, as `importlib`'s `PathFinder` and `FileFinder` find it.
 
 use super::view::{Hit, View, join};
-use super::{Asker, Obstacle, Resolution, Search, folders};
+use super::{Asker, Obstacle, Resolution, Search};
 use crate::merge::MergedTree;
-use crate::packages::Ecosystem;
+use crate::packages::{Ecosystem, searched};
 use crate::path::LayerPath;
 use crate::runtime::Architecture;
 
@@ -27,7 +27,7 @@ pub(super) fn resolve(tree: &MergedTree<'_>, asker: Asker, name: &str) -> Resolu
         return search.done();
     }
     let suffixes = suffixes(asker);
-    let folders = folders(asker.runtime, "PYTHONPATH");
+    let folders = searched(tree, asker.runtime, "PYTHONPATH");
     match find(View::Merged(tree), &folders, &parts, &suffixes) {
         Ok(Some(Spec::Package { init: hit, .. } | Spec::Module(hit))) => {
             search.resolved.push(hit.origin);

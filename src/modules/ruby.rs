@@ -4,9 +4,9 @@
 use std::cmp::Reverse;
 
 use super::view::{View, join};
-use super::{Resolution, Search, folders};
+use super::{Resolution, Search};
 use crate::merge::{MergedTree, Origin};
-use crate::packages::{Ecosystem, Fact, Facts, Gem, gem_order};
+use crate::packages::{Ecosystem, Fact, Facts, Gem, gem_order, searched};
 use crate::path::LayerPath;
 use crate::runtime::Runtime;
 
@@ -37,10 +37,10 @@ pub(super) fn resolve(
         }
         search.folder(folder, find);
     };
-    for folder in folders(runtime, "RUBYLIB") {
+    for folder in searched(tree, runtime, "RUBYLIB") {
         look(&folder, std::slice::from_ref(&folder));
     }
-    for folder in folders(runtime, "GEM_PATH") {
+    for folder in searched(tree, runtime, "GEM_PATH") {
         for gem in gems(tree, facts, &folder) {
             let home = join(&folder, &format!("gems/{}", gem.full_name()));
             let places = gem.require_paths.iter().filter_map(|path| {

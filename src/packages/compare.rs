@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::contents::Contents;
 use super::facts::{Fact, Facts};
-use super::search_order::{gem_order, java_order, position};
+use super::search_order::{SearchOrder, gem_order, java_order};
 use super::{
     Ecosystem, Found, Leftover, Package, PackageId, PackageSet, Packages, SharedClasses, State,
     node, others, python,
@@ -22,6 +22,7 @@ impl Packages {
     /// names; of what is missing in it, the names of files speak.
     pub fn of(tree: &MergedTree<'_>, facts: &Facts, runtime: Option<&Runtime>) -> Self {
         let sights = Sights::of(tree);
+        let order = SearchOrder::of(tree, runtime);
         let mut found: Vec<(LayerId, LayerPath, Found)> = Vec::new();
         for (id, layer) in tree.stack().in_merge_order() {
             let contents = Contents::new(id, layer);
@@ -50,7 +51,8 @@ impl Packages {
             let standing = origins.filter(|&file| sights.stands(file)).count();
             metadata.push(found.metadata);
             Package {
-                position: position(found.ecosystem, &found.folder, runtime)
+                position: order
+                    .position(found.ecosystem, &found.folder)
                     .filter(|_| !found.is_private),
                 bytes: found.files.iter().fold(0, |sum: u64, &node| {
                     sum.saturating_add(tree.object_of(Origin { layer, node }).size)

@@ -18,7 +18,7 @@ pub(super) fn find(contents: &Contents<'_>, facts: &Facts, found: &mut Vec<Found
             .filter(|&child| is_metadata(contents.text(child)));
         let metadata: Vec<LayerNodeId> = metadata.collect();
         let path = contents.path(directory);
-        let is_searched = search_order::position(Ecosystem::Python, &path, None).is_some();
+        let is_searched = search_order::is_searched(Ecosystem::Python, &path);
         if metadata.is_empty() && !is_searched {
             continue;
         }

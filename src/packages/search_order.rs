@@ -1,6 +1,9 @@
 //! Where a runtime looks for the packages of an ecosystem, and in which order.
 
+use std::collections::BTreeMap;
+
 use super::Ecosystem;
+use crate::merge::MergedTree;
 use crate::path::LayerPath;
 use crate::runtime::Runtime;
 
@@ -19,25 +22,55 @@ impl Ecosystem {
     }
 }
 
-/// Where a folder stands in the search order of an ecosystem; `None` if nobody looks there. Without a runtime that is the order
-/// in which any runtime of the language would look: the folder with a version first.
-pub(super) fn position(
-    ecosystem: Ecosystem,
-    folder: &LayerPath,
-    runtime: Option<&Runtime>,
-) -> Option<usize> {
-    let folder = std::str::from_utf8(folder.as_bytes()).ok()?;
-    if ecosystem == Ecosystem::Extension {
-        return (folder == "extensions").then_some(0);
+/// The folders that a runtime searches through one variable, in its order, as they are in a merged tree: where links on the
+/// way lead, as with `ruby/gems/3.4.0 -> 3.3.0`; as they are named where there is nothing.
+pub(crate) fn searched(tree: &MergedTree<'_>, runtime: &Runtime, variable: &str) -> Vec<LayerPath> {
+    let folders = runtime.searched_folders().into_iter();
+    folders
+        .filter(|searched| searched.variable == variable)
+        .filter_map(|searched| {
+            let named = LayerPath::parse(searched.folder.as_bytes()).ok()?;
+            Some(tree.resolve(&named).map_or(named, |node| tree.path(node)))
+        })
+        .collect()
+}
+
+/// The search order of every ecosystem.
+pub(super) struct SearchOrder {
+    /// The folders of each, unless any runtime's count.
+    folders: Option<BTreeMap<Ecosystem, Vec<LayerPath>>>,
+}
+
+impl SearchOrder {
+    /// The order of a runtime. Without one it is that in which any runtime of the language would look: the folder with a
+    /// version first.
+    pub(super) fn of(tree: &MergedTree<'_>, runtime: Option<&Runtime>) -> Self {
+        let folders = runtime.map(|runtime| {
+            let all = Ecosystem::ALL.into_iter();
+            all.filter_map(|ecosystem| {
+                Some((ecosystem, searched(tree, runtime, ecosystem.variable()?)))
+            })
+            .collect()
+        });
+        Self { folders }
     }
-    let Some(runtime) = runtime else {
-        return position_anywhere(ecosystem, folder);
-    };
-    runtime
-        .searched_folders()
-        .iter()
-        .filter(|searched| Some(searched.variable) == ecosystem.variable())
-        .position(|searched| searched.folder == folder)
+
+    /// Where a folder stands in the search order of an ecosystem; `None` if nobody looks there.
+    pub(super) fn position(&self, ecosystem: Ecosystem, folder: &LayerPath) -> Option<usize> {
+        match &self.folders {
+            Some(folders) if ecosystem != Ecosystem::Extension => folders
+                .get(&ecosystem)?
+                .iter()
+                .position(|searched| searched == folder),
+            _ => position_anywhere(ecosystem, std::str::from_utf8(folder.as_bytes()).ok()?),
+        }
+    }
+}
+
+/// Whether some runtime searches a folder for the packages of an ecosystem.
+pub(super) fn is_searched(ecosystem: Ecosystem, folder: &LayerPath) -> bool {
+    std::str::from_utf8(folder.as_bytes())
+        .is_ok_and(|folder| position_anywhere(ecosystem, folder).is_some())
 }
 
 fn position_anywhere(ecosystem: Ecosystem, folder: &str) -> Option<usize> {
@@ -157,11 +190,7 @@ mod tests {
             (Ecosystem::Ruby, "ruby/gems/3.4.0", Some(0)),
             (Ecosystem::Extension, "extensions", Some(0)),
         ] {
-            let mut path = LayerPath::root();
-            for component in folder.split('/') {
-                path.push(component.as_bytes());
-            }
-            assert_eq!(position(ecosystem, &path, None), expected, "{folder}");
+            assert_eq!(position_anywhere(ecosystem, folder), expected, "{folder}");
         }
     }
 }
