@@ -23,6 +23,7 @@ mod search_paths;
 mod subject;
 mod wrapper;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::layer::LayerId;
@@ -70,7 +71,7 @@ pub struct Finding {
     /// What is wrong, in one line without a full stop.
     pub message: String,
     /// What to do about it.
-    pub help: String,
+    pub help: Cow<'static, str>,
 }
 
 /// One rule. Its texts are for people: short sentences, which name AWS's own where it has one.
@@ -115,7 +116,7 @@ impl Findings {
             layer: layer.into(),
             path: path.into(),
             message: message.into(),
-            help: self.rule.cure.to_owned(),
+            help: Cow::Borrowed(self.rule.cure),
         });
     }
 
@@ -125,7 +126,7 @@ impl Findings {
     }
 
     /// Gives the finding that was added last another cure.
-    pub(crate) fn with_help(&mut self, help: impl Into<String>) {
+    pub(crate) fn with_help(&mut self, help: impl Into<Cow<'static, str>>) {
         if let Some(last) = self.found.last_mut() {
             last.help = help.into();
         }

@@ -24,7 +24,7 @@ denied\". The bit gets lost when the archive is packed on Windows, or by a tool 
         if !subject.may_be(Family::Provided) {
             return;
         }
-        let Some(node) = subject.tree.resolve_bytes(BOOTSTRAP) else {
+        let Some(node) = subject.resolve(BOOTSTRAP) else {
             return;
         };
         let object = subject.tree.object(node);
@@ -48,8 +48,7 @@ start.",
     needs_runtime: false,
     judge: |subject, findings| {
         let directory = subject
-            .tree
-            .resolve_bytes(BOOTSTRAP)
+            .resolve(BOOTSTRAP)
             .filter(|&node| subject.tree.kind(node) == Kind::Directory);
         if let Some(node) = directory.filter(|_| subject.may_be(Family::Provided)) {
             let layer = subject.tree.layers(node).first().copied();

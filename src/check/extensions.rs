@@ -39,7 +39,7 @@ permission denied\".",
             let origin = subject.tree.provider(node);
             let path = subject.tree.path(node);
             let target = match subject.tree.kind(node) {
-                Kind::Symlink => match lead(subject.tree, node) {
+                Kind::Symlink => match lead(subject, node) {
                     Leads::To(target) => target,
                     // Whether it can be executed depends on the function's own code.
                     Leads::Outside => continue,
@@ -116,10 +116,11 @@ If /opt/disable-extensions-jwigqn8j exists, Lambda starts no extension at all, o
     cure: "remove the file, unless no extension should run",
     needs_runtime: false,
     judge: |subject, findings| {
-        let Some(node) = subject.tree.resolve_bytes(SWITCH_OFF.as_bytes()) else {
+        let Some(node) = subject.resolve(SWITCH_OFF.as_bytes()) else {
             return;
         };
         let names: Vec<String> = extensions(subject)
+            .take(MOST_EXTENSIONS)
             .map(|node| crate::path::Escaped(subject.tree.name(node)).to_string())
             .collect();
         let layer = subject.tree.provider(node).layer;

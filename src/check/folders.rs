@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::facts::FileFacts;
 use super::python::split;
 use super::{File, Findings, Rule, Severity, Subject};
+use crate::layer::LayerId;
 use crate::path::Escaped;
 use crate::runtime::Family;
 
@@ -231,40 +232,39 @@ packages, is mostly a leftover.",
     cure: "use the inner archive as the layer, or unpack it where its content belongs",
     needs_runtime: false,
     judge: |subject, findings| {
-        for (layer, content) in subject.stack.in_merge_order() {
-            let of_layer: Vec<&File> = subject
-                .regular_files()
-                .filter(|file| file.origin.layer == layer)
-                .collect();
-            let is_archive = |file: &&&File| {
-                file.path.as_bytes().to_ascii_lowercase().ends_with(b".zip")
-                    && subject.facts(file.origin) == Some(&FileFacts::Archive)
-            };
-            let archives: Vec<&&File> = of_layer.iter().filter(is_archive).collect();
-            let is_only = archives.len() == of_layer.len() && content.entries() > 0;
+        let mut contents: BTreeMap<LayerId, (usize, Vec<&File>)> = BTreeMap::new();
+        for file in &subject.files {
+            let (count, archives) = contents.entry(file.origin.layer).or_default();
+            *count += 1;
+            let is_named_so = file.path.as_bytes().to_ascii_lowercase().ends_with(b".zip");
+            if is_named_so && subject.facts(file.origin) == Some(&FileFacts::Archive) {
+                archives.push(file);
+            }
+        }
+        for (count, archives) in contents.into_values() {
+            let is_only = archives.len() == count;
             for archive in archives {
                 let folder = split(archive.path.as_bytes()).map_or(&b""[..], |(folder, _)| folder);
                 if is_only {
                     findings.at(archive, "the layer holds nothing else: it was packed twice");
-                    continue;
-                }
-                let is_searched = matches!(
-                    folder,
-                    b"" | b"python"
-                        | b"nodejs"
-                        | b"nodejs/node_modules"
-                        | b"java/lib"
-                        | b"lib"
-                        | b"bin"
-                );
-                if is_searched {
+                } else if SEARCHED.contains(&folder) {
                     findings.at(archive, "nobody unpacks it");
-                    findings.only(Severity::Warning);
                 }
             }
         }
     },
 };
+
+/// The folders in which an archive is most likely a layer, or a package, that should have been unpacked.
+const SEARCHED: [&[u8]; 7] = [
+    b"",
+    b"bin",
+    b"java/lib",
+    b"lib",
+    b"nodejs",
+    b"nodejs/node_modules",
+    b"python",
+];
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack

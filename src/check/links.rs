@@ -2,9 +2,9 @@
 
 use super::facts::FileFacts;
 use super::facts::link_text::is_usual_place;
-use super::{Rule, Severity};
+use super::{Rule, Severity, Subject};
 use crate::entry::Kind;
-use crate::merge::{MergedTree, NodeId};
+use crate::merge::NodeId;
 use crate::path::Escaped;
 
 /// Links followed on one way before it counts as a loop, as in `path_resolution(7)`.
@@ -22,16 +22,17 @@ pub(super) enum Leads {
 }
 
 /// Where the link at a node leads.
-pub(super) fn lead(tree: &MergedTree<'_>, link: NodeId) -> Leads {
-    follow(tree, link, &mut 0)
+pub(super) fn lead(subject: &Subject<'_>, link: NodeId) -> Leads {
+    follow(subject, link, &mut 0)
 }
 
 /// Where a path leads that is relative to the root.
-pub(super) fn lead_path(tree: &MergedTree<'_>, path: &[u8]) -> Leads {
-    walk(tree, NodeId::ROOT, path, &mut 0)
+pub(super) fn lead_path(subject: &Subject<'_>, path: &[u8]) -> Leads {
+    walk(subject, NodeId::ROOT, path, &mut 0)
 }
 
-fn follow(tree: &MergedTree<'_>, link: NodeId, links: &mut usize) -> Leads {
+fn follow(subject: &Subject<'_>, link: NodeId, links: &mut usize) -> Leads {
+    let tree = subject.tree;
     *links += 1;
     if *links > MAX_LINKS {
         return Leads::Nowhere;
@@ -40,17 +41,18 @@ fn follow(tree: &MergedTree<'_>, link: NodeId, links: &mut usize) -> Leads {
         return Leads::Nowhere;
     };
     match target.strip_prefix(b"/") {
-        None => walk(tree, tree.parent(link), target, links),
+        None => walk(subject, tree.parent(link), target, links),
         Some(absolute) => match absolute.strip_prefix(b"opt") {
             Some(rest) if rest.is_empty() || rest.starts_with(b"/") => {
-                walk(tree, NodeId::ROOT, rest, links)
+                walk(subject, NodeId::ROOT, rest, links)
             }
             _ => Leads::Outside,
         },
     }
 }
 
-fn walk(tree: &MergedTree<'_>, from: NodeId, path: &[u8], links: &mut usize) -> Leads {
+fn walk(subject: &Subject<'_>, from: NodeId, path: &[u8], links: &mut usize) -> Leads {
+    let tree = subject.tree;
     let mut at = from;
     for component in path.split(|&byte| byte == b'/') {
         if component.is_empty() || component == b"." {
@@ -66,14 +68,11 @@ fn walk(tree: &MergedTree<'_>, from: NodeId, path: &[u8], links: &mut usize) -> 
             at = tree.parent(at);
             continue;
         }
-        let Some(child) = tree
-            .children(at)
-            .find(|&child| tree.name(child) == component)
-        else {
+        let Some(child) = subject.child(at, component) else {
             return Leads::Nowhere;
         };
         at = if tree.kind(child) == Kind::Symlink {
-            match follow(tree, child, links) {
+            match follow(subject, child, links) {
                 Leads::To(node) => node,
                 elsewhere => return elsewhere,
             }
@@ -97,7 +96,7 @@ built the layer.",
     needs_runtime: false,
     judge: |subject, findings| {
         for link in subject.links() {
-            if lead(subject.tree, link.node) == Leads::Nowhere {
+            if lead(subject, link.node) == Leads::Nowhere {
                 let target = subject.tree.target_of(link.origin).unwrap_or_default();
                 findings.at(
                     link,
@@ -164,9 +163,9 @@ loader then says \"file too short\" of such a library, and a command becomes a s
             };
             let parent = subject.tree.parent(file.node);
             let leads = match target.strip_prefix(b"/opt/") {
-                Some(rest) => lead_path(subject.tree, rest),
+                Some(rest) => lead_path(subject, rest),
                 None if target.starts_with(b"/") => Leads::Outside,
-                None => walk(subject.tree, parent, target, &mut 0),
+                None => walk(subject, parent, target, &mut 0),
             };
             let is_usual = is_usual_place(&file.path);
             match leads {

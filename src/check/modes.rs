@@ -1,5 +1,7 @@
 //! Permission bits that do not do in Lambda what they do on the machine that packed the layer.
 
+use std::collections::HashSet;
+
 use super::subject::is_executable;
 use super::{Rule, Severity, Subject};
 use crate::check::facts::FileFacts;
@@ -19,16 +21,17 @@ executables (AWS Lambda Developer Guide, \"Working with .zip file archives for P
     cure: "make everything readable before it is packed: `chmod -R a+rX .`",
     needs_runtime: false,
     judge: |subject, findings| {
-        for origin in Subject::contents(subject.stack) {
+        let is_unreadable =
+            |origin: &Origin| subject.tree.object_of(*origin).mode.bits() & 0o004 == 0;
+        let mut unreadable = Subject::contents(subject.stack);
+        unreadable.retain(is_unreadable);
+        if unreadable.is_empty() {
+            return;
+        }
+        let visible: HashSet<Origin> = subject.files.iter().map(|file| file.origin).collect();
+        for origin in unreadable {
             let object = subject.tree.object_of(origin);
-            if object.mode.bits() & 0o004 != 0 {
-                continue;
-            }
-            let path = path_of(subject, origin);
-            let is_hidden = subject
-                .tree
-                .find(&path)
-                .is_none_or(|node| subject.tree.provider(node) != origin);
+            let is_hidden = !visible.contains(&origin);
             let hidden = if is_hidden {
                 "; a later layer overrides it, but this one alone may be refused"
             } else {
@@ -36,7 +39,7 @@ executables (AWS Lambda Developer Guide, \"Working with .zip file archives for P
             };
             findings.add(
                 origin.layer,
-                path,
+                path_of(subject, origin),
                 format!(
                     "its mode is {}: others may not read it{hidden}",
                     object.mode

@@ -1,9 +1,11 @@
 //! What is judged: a stack, what its files hold, and the function that is meant to use it.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::facts::FileFacts;
+use super::links::{Leads, lead_path};
 use crate::archive::Refusal;
 use crate::entry::{Kind, Object};
 use crate::environment::Assignment;
@@ -56,6 +58,9 @@ pub struct Subject<'a> {
     pub admitted: &'a [(LayerId, Refusal)],
     variables: &'a [Assignment],
     facts: &'a HashMap<Origin, FileFacts>,
+    /// Every node by its directory and its name, made when first asked for: a search of a directory for each of its links would
+    /// take time in the square of its size.
+    names: OnceCell<HashMap<(NodeId, &'a [u8]), NodeId>>,
 }
 
 impl<'a> Subject<'a> {
@@ -87,6 +92,7 @@ impl<'a> Subject<'a> {
             admitted: &[],
             variables: configuration.variables,
             facts,
+            names: OnceCell::new(),
         }
     }
 
@@ -125,10 +131,33 @@ impl<'a> Subject<'a> {
         self.files.iter().filter(is_link)
     }
 
+    /// What has that name in a directory of the tree.
+    pub(super) fn child(&self, directory: NodeId, name: &[u8]) -> Option<NodeId> {
+        let names = self.names.get_or_init(|| {
+            let mut names = HashMap::new();
+            let mut directories = vec![NodeId::ROOT];
+            while let Some(directory) = directories.pop() {
+                for child in self.tree.children(directory) {
+                    names.insert((directory, self.tree.name(child)), child);
+                    directories.push(child);
+                }
+            }
+            names
+        });
+        names.get(&(directory, name)).copied()
+    }
+
+    /// The node that a path from the root leads to, links inside the root followed.
+    pub(super) fn resolve(&self, path: &[u8]) -> Option<NodeId> {
+        match lead_path(self, path) {
+            Leads::To(node) => Some(node),
+            Leads::Outside | Leads::Nowhere => None,
+        }
+    }
+
     /// What stands directly in a directory of the tree, links on the way to it followed; sorted by name.
     pub fn children(&self, directory: &str) -> Vec<NodeId> {
-        self.tree
-            .resolve_bytes(directory.as_bytes())
+        self.resolve(directory.as_bytes())
             .map(|node| self.tree.sorted_children(node))
             .unwrap_or_default()
     }

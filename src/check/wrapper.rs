@@ -18,7 +18,7 @@ fn wrapper<'a>(subject: &Subject<'a>) -> Option<&'a [u8]> {
 }
 
 fn node_of(subject: &Subject<'_>) -> Option<NodeId> {
-    match lead_path(subject.tree, wrapper(subject)?) {
+    match lead_path(subject, wrapper(subject)?) {
         Leads::To(node) => Some(node),
         Leads::Nowhere | Leads::Outside => None,
     }
@@ -39,7 +39,7 @@ that path they say so and end with status 127: no invocation works (AWS Lambda D
             return;
         };
         let shown = Escaped(value);
-        match lead_path(subject.tree, path) {
+        match lead_path(subject, path) {
             Leads::To(node) if subject.tree.kind(node) == Kind::Directory => {
                 let layer = subject.tree.layers(node).first().copied();
                 let message = format!("`{shown}` is a directory");

@@ -130,7 +130,7 @@ fn finding_json(finding: &Finding) -> Value {
         None => drop(object.insert("path".to_owned(), Value::Null)),
     }
     object.insert("message".to_owned(), message(finding).into());
-    object.insert("help".to_owned(), finding.help.clone().into());
+    object.insert("help".to_owned(), (*finding.help).into());
     Value::Object(object)
 }
 

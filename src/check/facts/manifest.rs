@@ -53,7 +53,7 @@ impl Manifest {
                             offers_require |= main.ends_with(b".cjs");
                         }
                         (1, b"dependencies" | b"optionalDependencies" | b"peerDependencies") => {
-                            place.is_in_dependencies = value.starts_with(b"{")
+                            place.is_in_dependencies = value.starts_with(b"{");
                         }
                         (2, name) if place.is_in_dependencies => {
                             read.dependencies.push(name.to_vec());
