@@ -55,11 +55,12 @@ fn walk(subject: &Subject<'_>, from: NodeId, path: &[u8], links: &mut usize) -> 
     let tree = subject.tree;
     let mut at = from;
     for component in path.split(|&byte| byte == b'/') {
-        if component.is_empty() || component == b"." {
-            continue;
-        }
+        // Also before a `.` or the nothing behind a final slash (`path_resolution(7)`).
         if tree.kind(at) != Kind::Directory {
             return Leads::Nowhere;
+        }
+        if component.is_empty() || component == b"." {
+            continue;
         }
         if component == b".." {
             if at == NodeId::ROOT {

@@ -3,6 +3,7 @@
 mod formats;
 mod layers;
 mod policy;
+mod properties;
 mod rules;
 
 use serde_json::Value;
