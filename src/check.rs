@@ -150,6 +150,7 @@ pub static RULES: &[&Rule] = &[
     &bootstrap::BOOTSTRAP_IGNORED,
     &extensions::EXTENSION_NOT_EXECUTABLE,
     &extensions::EXTENSION_IS_DIRECTORY,
+    &extensions::EXTENSION_OVERRIDDEN,
     &extensions::TOO_MANY_EXTENSIONS,
     &extensions::EXTENSIONS_DISABLED,
     &wrapper::WRAPPER_MISSING,

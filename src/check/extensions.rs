@@ -105,6 +105,40 @@ come together in the same folder, and those inside the runtime's process count t
     },
 };
 
+pub(super) static EXTENSION_OVERRIDDEN: Rule = Rule {
+    id: "extension-overridden",
+    severity: Severity::Warning,
+    summary: "extensions that another layer's of the same name replaces",
+    explanation: "\
+An extension is known by the name of its file in /opt/extensions. If two layers bring different ones under one name, the later layer wins \
+and the other extension is never started; nothing says so.",
+    says: None,
+    cure: "rename one of them, if both should run, or leave out the layer that loses",
+    needs_runtime: false,
+    judge: |subject, findings| {
+        let tree = subject.tree;
+        let Some(folder) = subject.resolve(b"extensions") else {
+            return;
+        };
+        tree.shadowed(|shadowed| {
+            if shadowed.node != shadowed.winner || tree.parent(shadowed.node) != folder {
+                return;
+            }
+            let winner = tree.object(shadowed.winner);
+            let layer = tree.provider(shadowed.winner).layer;
+            for &loser in &shadowed.losers {
+                let lost = tree.object_of(loser);
+                // A layer that is a directory does not know the checksum.
+                let is_same = lost.size == winner.size && lost.crc32 == winner.crc32;
+                if lost.kind != Kind::Directory && !is_same {
+                    let message = format!("that of layer {} is not started", loser.layer.number());
+                    findings.add(layer, tree.path(shadowed.node), message);
+                }
+            }
+        });
+    },
+};
+
 pub(super) static EXTENSIONS_DISABLED: Rule = Rule {
     id: "extensions-disabled",
     severity: Severity::Warning,

@@ -1,6 +1,7 @@
 //! `check`: each rule on layers that break it and on layers that do not, and how findings are told.
 
 mod formats;
+mod judges;
 mod layers;
 mod policy;
 mod properties;

@@ -249,6 +249,16 @@ mod extensions {
     }
 
     #[test]
+    fn of_two_extensions_of_one_name_only_the_later_is_started() {
+        let rule = "extension-overridden";
+        let other = || archive([file("extensions/agent", "#!/bin/bash\n").mode(0o755)]);
+        let agent = || archive([program("extensions/agent"), program("extensions/own")]);
+        let expected = "warning extensions/agent: that of layer 1 is not started";
+        assert_found(rule, [agent(), other()], &[], &[expected]);
+        assert_silent(rule, [agent(), agent()], &[]);
+    }
+
+    #[test]
     fn the_eleventh_extension_is_too_many_wherever_they_come_from() {
         let rule = "too-many-extensions";
         let some = |range: std::ops::Range<usize>| {
