@@ -45,11 +45,10 @@ const NAMES: [&str; 30] = [
     "site-packages",
 ];
 
-/// What contents begin with.
-const MAGIC: [&[u8]; 12] = [
+/// What contents begin with. No end of a zip archive is among it: where two could be found the archive is refused.
+const MAGIC: [&[u8]; 11] = [
     b"",
     b"PK\x03\x04",
-    b"PK\x05\x06",
     b"\x7fELF\x02\x01\x01\0",
     b"\x7fELF\x01\x02\x01\0",
     b"\xca\xfe\xba\xbe\0\0\0\x45",
