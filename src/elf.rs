@@ -78,6 +78,8 @@ pub struct VersionNeed<'a> {
     pub library: &'a [u8],
     /// The version, as `GLIBC_2.34`.
     pub version: &'a [u8],
+    /// The loader goes on when the library lacks it (`VER_FLG_WEAK`).
+    pub is_weak: bool,
 }
 
 /// One ELF file.
@@ -95,6 +97,9 @@ pub struct Elf<'a> {
     pub soname: Option<&'a [u8]>,
     /// The libraries that it needs (`DT_NEEDED`), in the order in which they are loaded.
     pub needed: Vec<&'a [u8]>,
+    /// Where else those are looked for (`DT_RUNPATH`, `DT_RPATH`), as written: directories joined by colons, `$ORIGIN` for the
+    /// file's own.
+    pub search_path: Option<&'a [u8]>,
     /// The versions of symbols that it needs, in the order of the file.
     pub version_needs: Vec<VersionNeed<'a>>,
     strings: &'a [u8],
@@ -111,10 +116,11 @@ impl<'a> Elf<'a> {
     }
 
     /// The newest version of a family that it needs, and from which library: of `GLIBC`, perhaps `2.34` of `libc.so.6`.
-    /// Versions without a number, such as `GLIBC_PRIVATE`, say nothing about age.
+    /// Versions without a number, such as `GLIBC_PRIVATE`, say nothing about age; weak ones need not be there.
     pub fn newest_need(&self, family: &str) -> Option<(Version, VersionNeed<'a>)> {
         self.version_needs
             .iter()
+            .filter(|need| !need.is_weak)
             .filter_map(|need| Some((Version::of_family(family, need.version)?, *need)))
             .max_by_key(|(version, _)| *version)
     }
@@ -180,6 +186,7 @@ struct Reader<'a, H: FileHeader<Endian = Endianness>> {
 struct Dynamic {
     needed: Vec<u64>,
     soname: Option<u64>,
+    search_path: Option<u64>,
     strings_address: Option<u64>,
     strings_bytes: Option<u64>,
     needs_address: Option<u64>,
@@ -240,6 +247,7 @@ impl<'a, H: FileHeader<Endian = Endianness>> Reader<'a, H> {
                 .iter()
                 .filter_map(|&place| string(strings, place))
                 .collect(),
+            search_path: dynamic.search_path.and_then(|place| string(strings, place)),
             version_needs: self.version_needs(&dynamic, strings),
             strings,
         }
@@ -263,6 +271,9 @@ impl<'a, H: FileHeader<Endian = Endianness>> Reader<'a, H> {
                 elf::DT_NULL => break,
                 elf::DT_NEEDED if found.needed.len() < MOST_NEEDS => found.needed.push(value),
                 elf::DT_SONAME => found.soname = Some(value),
+                elf::DT_RUNPATH => found.search_path = Some(value),
+                // The older of the two, which the newer one overrides.
+                elf::DT_RPATH => found.search_path = found.search_path.or(Some(value)),
                 elf::DT_STRTAB => found.strings_address = Some(value),
                 elf::DT_STRSZ => found.strings_bytes = Some(value),
                 elf::DT_VERNEED => found.needs_address = Some(value),
@@ -301,7 +312,7 @@ impl<'a, H: FileHeader<Endian = Endianness>> Reader<'a, H> {
             let name = string(strings, library.vn_file.get(self.endian).into());
             let mut versions = rest(bytes, library.vn_aux.get(self.endian));
             for _ in 0..library.vn_cnt.get(self.endian) {
-                let Some((bytes, version)) = versions.and_then(read::<elf::Vernaux<Endianness>>)
+                let Some((bytes, record)) = versions.and_then(read::<elf::Vernaux<Endianness>>)
                 else {
                     break;
                 };
@@ -309,11 +320,16 @@ impl<'a, H: FileHeader<Endian = Endianness>> Reader<'a, H> {
                 if left == 0 {
                     return found;
                 }
-                let named = string(strings, version.vna_name.get(self.endian).into());
+                let named = string(strings, record.vna_name.get(self.endian).into());
                 if let (Some(library), Some(version)) = (name, named) {
-                    found.push(VersionNeed { library, version });
+                    let is_weak = record.vna_flags.get(self.endian).0 & elf::VER_FLG_WEAK.0 != 0;
+                    found.push(VersionNeed {
+                        library,
+                        version,
+                        is_weak,
+                    });
                 }
-                versions = next(bytes, version.vna_next.get(self.endian));
+                versions = next(bytes, record.vna_next.get(self.endian));
             }
             libraries = next(bytes, library.vn_next.get(self.endian));
         }

@@ -47,6 +47,7 @@ pub mod modules;
 pub mod packages;
 pub mod path;
 pub mod plan;
+pub mod platform;
 pub mod quota;
 pub mod runtime;
 pub mod timestamp;

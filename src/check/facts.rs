@@ -3,11 +3,20 @@
 //! Every file is read anyway, to be verified; [`look`] is called with its bytes then, on whatever thread read it. A kind of
 //! content is a file in this folder and a variant of [`FileFacts`].
 
+mod bytecode;
+mod class_file;
 pub(super) mod link_text;
 mod manifest;
+mod native;
+mod shebang;
 
 use crate::path::LayerPath;
 pub use manifest::Manifest;
+
+pub use bytecode::{Bytecode, Validation};
+pub use class_file::{ClassGroup, Jar};
+pub use native::{Addon, ForeignFormat, Libc, NativeCode, NewestNeed};
+pub use shebang::Shebang;
 
 /// The bytes of a file as they were read.
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +33,18 @@ pub struct FileBytes<'a> {
 pub enum FileFacts {
     /// Text that is a path and nothing else, where a link could stand.
     LinkText(Vec<u8>),
-    /// A zip archive.
+    /// A zip archive that is no jar.
     Archive,
     /// An object in the Executable and Linkable Format.
-    Elf,
+    Elf(Box<NativeCode>),
+    /// Native code of another system, where Linux's could stand.
+    Foreign(ForeignFormat),
+    /// A jar.
+    Jar(Jar),
+    /// A class of Java by its class file version.
+    Class(u16),
+    /// Compiled Python.
+    Bytecode(Bytecode),
     /// A script: its first line, `#!` left out, the carriage return of a CRLF kept.
     Script(Vec<u8>),
     /// A `package.json` below a `node_modules`.
@@ -38,10 +55,22 @@ pub enum FileFacts {
 pub fn look(path: &LayerPath, content: FileBytes<'_>) -> Option<FileFacts> {
     let name = path.components().next_back()?;
     if content.bytes.starts_with(b"PK\x03\x04") {
-        return Some(FileFacts::Archive);
+        if !name.ends_with(b".jar") {
+            return Some(FileFacts::Archive);
+        }
+        return class_file::jar(content.bytes).map(FileFacts::Jar);
     }
-    if content.bytes.starts_with(b"\x7fELF") {
-        return Some(FileFacts::Elf);
+    if let Some(code) = NativeCode::of(content.bytes) {
+        return Some(FileFacts::Elf(Box::new(code)));
+    }
+    if name.ends_with(b".pyc") {
+        return Bytecode::of(content.bytes).map(FileFacts::Bytecode);
+    }
+    if let Some(major) = class_file::major(content.bytes) {
+        return Some(FileFacts::Class(major));
+    }
+    if let Some(format) = ForeignFormat::of(content.bytes) {
+        return Some(FileFacts::Foreign(format));
     }
     if let Some(script) = content.bytes.strip_prefix(b"#!") {
         let line = script.split(|&byte| byte == b'\n').next()?;

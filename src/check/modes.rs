@@ -71,7 +71,7 @@ gives, and an archive that was packed on Windows gives none: its files can be re
             }
             let origin = subject.tree.provider(node);
             let is_program = match subject.facts(origin) {
-                Some(FileFacts::Elf | FileFacts::Script(_)) => true,
+                Some(FileFacts::Elf(_) | FileFacts::Script(_)) => true,
                 // Text and data that lie beside programs have an ending; programs that nobody knows have none.
                 _ if subject.tree.name(node).contains(&b'.') => continue,
                 _ => false,
