@@ -12,6 +12,7 @@ mod bootstrap;
 mod conflicts;
 mod es_modules;
 mod extensions;
+mod alternatives;
 pub mod facts;
 mod folders;
 mod links;
@@ -20,6 +21,7 @@ mod names;
 mod python;
 mod quotas;
 mod search_paths;
+mod native;
 mod subject;
 mod wrapper;
 
@@ -173,6 +175,10 @@ pub static RULES: &[&Rule] = &[
     &links::LINK_STORED_AS_TEXT,
     &conflicts::TYPE_CONFLICT,
     &admitted::ACCEPTED_BY_LENIENT,
+    &native::WRONG_ARCHITECTURE,
+    &native::MUSL,
+    &native::NEWER_SYSTEM,
+    &native::ADDON_OF_ANOTHER_NODE,
 ];
 
 /// The rule of that id.
