@@ -8,21 +8,25 @@
 //! Nothing here reads a file: whoever asks has every file read once, verified, and hands its bytes to [`facts::look`].
 
 mod admitted;
+mod alternatives;
 mod bootstrap;
+mod bytecode;
 mod conflicts;
 mod es_modules;
 mod extensions;
-mod alternatives;
 pub mod facts;
 mod folders;
+mod interpreters;
+mod java;
 mod links;
 mod modes;
 mod names;
+mod native;
 mod python;
 mod quotas;
 mod search_paths;
-mod native;
 mod subject;
+mod versions;
 mod wrapper;
 
 use std::borrow::Cow;
@@ -160,13 +164,24 @@ pub static RULES: &[&Rule] = &[
     &wrapper::WRAPPER_UNSUPPORTED,
     &search_paths::LAYERS_NOT_SEARCHED,
     &modes::COMMAND_NOT_EXECUTABLE,
+    &interpreters::CARRIAGE_RETURN,
+    &interpreters::MISSING_INTERPRETER,
+    &native::WRONG_ARCHITECTURE,
+    &native::MUSL,
+    &native::NEWER_SYSTEM,
+    &native::ADDON_OF_ANOTHER_NODE,
+    &java::NEWER_CLASSES,
     &modes::SPECIAL_MODE_BITS,
+    &versions::FOLDER_OF_ANOTHER_VERSION,
+    &versions::EXTENSION_OF_ANOTHER_PYTHON,
+    &bytecode::UNLOADABLE_BYTECODE,
     &folders::PYTHON_PACKAGE_NOT_SEARCHED,
     &folders::NODE_MODULES_NOT_SEARCHED,
     &folders::JAR_NOT_SEARCHED,
     &folders::NESTED_ARCHIVE,
     &es_modules::ES_MODULE_NOT_FOUND,
     &python::PTH_FILE,
+    &bytecode::STALE_BYTECODE,
     &names::BACKSLASH_IN_NAME,
     &names::CASE_CLASH,
     &names::JUNK_FILE,
@@ -175,10 +190,6 @@ pub static RULES: &[&Rule] = &[
     &links::LINK_STORED_AS_TEXT,
     &conflicts::TYPE_CONFLICT,
     &admitted::ACCEPTED_BY_LENIENT,
-    &native::WRONG_ARCHITECTURE,
-    &native::MUSL,
-    &native::NEWER_SYSTEM,
-    &native::ADDON_OF_ANOTHER_NODE,
 ];
 
 /// The rule of that id.

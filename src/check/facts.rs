@@ -41,8 +41,6 @@ pub enum FileFacts {
     Foreign(ForeignFormat),
     /// A jar.
     Jar(Jar),
-    /// A class of Java by its class file version.
-    Class(u16),
     /// Compiled Python.
     Bytecode(Bytecode),
     /// A script: its first line, `#!` left out, the carriage return of a CRLF kept.
@@ -65,9 +63,6 @@ pub fn look(path: &LayerPath, content: FileBytes<'_>) -> Option<FileFacts> {
     }
     if name.ends_with(b".pyc") {
         return Bytecode::of(content.bytes).map(FileFacts::Bytecode);
-    }
-    if let Some(major) = class_file::major(content.bytes) {
-        return Some(FileFacts::Class(major));
     }
     if let Some(format) = ForeignFormat::of(content.bytes) {
         return Some(FileFacts::Foreign(format));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::alternatives::{addon_directory, common_path, package_of};
 use super::facts::{Addon, FileFacts, Libc, NativeCode};
 use super::{File, Findings, Rule, Severity, Subject};
-use crate::elf::{Class, Kind, Machine};
+use crate::elf::{Class, Kind, Machine, Version};
 use crate::layer::LayerId;
 use crate::path::Escaped;
 use crate::runtime::{Architecture, Runtime};
@@ -20,8 +20,7 @@ A program for another one does not start (\"exec format error\"), a library or a
 \"invalid ELF header\", \"cannot open shared object file\"). It is what comes of packing on a Mac, or on a machine with another \
 processor. Files that a package brings for several platforms at once are no mistake while one of them fits.",
     says: None,
-    cure: "install for the function's platform, for instance `pip install --platform manylinux2014_x86_64 --only-binary=:all:` \
-           or `npm install --cpu=x64 --os=linux`, and pack again",
+    cure: "take the build for the function's architecture; if the function has the other one, say so with --architecture",
     needs_runtime: false,
     judge: |subject, findings| {
         let wanted = machine(subject.architecture);
@@ -46,12 +45,12 @@ processor. Files that a package brings for several platforms at once are no mist
                 wrong.note(file, for_what);
             }
         }
-        wrong.tell(findings, |for_what| {
-            format!(
-                "it is for {for_what}, and the function is {}",
-                subject.architecture
-            )
-        });
+        let architecture = subject.architecture;
+        wrong.tell(
+            findings,
+            |for_what| format!("it is for {for_what}, and the function is {architecture}"),
+            |file| install_for(file, architecture),
+        );
     },
 };
 
@@ -93,9 +92,11 @@ needs neither. Files that a package brings for both libraries are no mistake.",
                 wrong.note(file, ());
             }
         }
-        wrong.tell(findings, |()| {
-            "it is linked with musl, and Amazon Linux has glibc".to_owned()
-        });
+        wrong.tell(
+            findings,
+            |()| "it is linked with musl, and Amazon Linux has glibc".to_owned(),
+            |_| None,
+        );
     },
 };
 
@@ -108,7 +109,7 @@ glibc and libstdc++ give their functions versions, and a file asks for those tha
 glibc 2.26 and the libstdc++ of GCC 7 (GLIBCXX_3.4.24), Amazon Linux 2023 has glibc 2.34 and the libstdc++ of GCC 11 (GLIBCXX_3.4.29); \
 what is built on a newer system is refused by the loader. A newer libstdc++.so.6 in /opt/lib does not help: /lib64 comes first in \
 LD_LIBRARY_PATH. Sources: AWS, \"Comparing AL2 and AL2023\"; GCC, \"ABI Policy and Guidelines\".",
-    says: Some("/lib64/libc.so.6: version `GLIBC_2.38' not found"),
+    says: Some("/lib64/libc.so.6: version `GLIBC_…' not found"),
     cure: "build on the runtime's own Amazon Linux (`public.ecr.aws/sam/build-RUNTIME`), or take a wheel or an addon for an \
            older one (manylinux2014, manylinux_2_28)",
     needs_runtime: true,
@@ -134,16 +135,26 @@ LD_LIBRARY_PATH. Sources: AWS, \"Comparing AL2 and AL2023\"; GCC, \"ABI Policy a
                 }
             }
         }
-        wrong.tell(findings, |missing| {
-            let needs: Vec<&str> = missing.iter().map(|(need, _)| need.as_str()).collect();
-            let has: Vec<&str> = missing.iter().map(|(_, has)| has.as_str()).collect();
-            format!(
-                "it needs {}, and {} has {}",
-                needs.join(" and "),
-                runtime.operating_system,
-                has.join(" and ")
-            )
-        });
+        wrong.tell(
+            findings,
+            |missing| {
+                let needs: Vec<&str> = missing.iter().map(|(need, _)| need.as_str()).collect();
+                let has: Vec<&str> = missing.iter().map(|(_, has)| has.as_str()).collect();
+                format!(
+                    "it needs {}, and {} has {}",
+                    needs.join(" and "),
+                    runtime.operating_system,
+                    has.join(" and ")
+                )
+            },
+            |_| {
+                Some(format!(
+                    "build it in the runtime's own image, `public.ecr.aws/sam/build-{runtime}`, or take a build for an older \
+                     system (a manylinux wheel, one for glibc {})",
+                    newest_glibc(runtime)
+                ))
+            },
+        );
     },
 };
 
@@ -167,14 +178,13 @@ every later Node.js. Packages that bring a build for each version are no mistake
         };
         let modules = |file: &File, code: &NativeCode| match code.addon {
             Some(Addon::Modules(version)) => Some(version),
-            Some(Addon::NodeApi) => None,
             // What registers itself while it is loaded says its version nowhere but in the directory that it was put in.
             None if file.path.as_bytes().ends_with(b".node") => file
                 .path
                 .components()
                 .find_map(addon_directory)
                 .map(|(version, _)| version),
-            None => None,
+            _ => None,
         };
         let addons = || {
             subject.regular_files().filter_map(|file| {
@@ -194,11 +204,42 @@ every later Node.js. Packages that bring a build for each version are no mistake
                 wrong.note(file, version);
             }
         }
-        wrong.tell(findings, |version| {
-            format!("it is compiled for NODE_MODULE_VERSION {version}, and {runtime} has {wanted}")
-        });
+        wrong.tell(
+            findings,
+            |version| {
+                format!(
+                    "it is compiled for NODE_MODULE_VERSION {version}, and {runtime} has {wanted}"
+                )
+            },
+            |_| None,
+        );
     },
 };
+
+/// How to install a package for that architecture, whatever this machine is.
+fn install_for(file: &File, architecture: Architecture) -> Option<String> {
+    let path = file.path.as_bytes();
+    let (cpu, wheels) = match architecture {
+        Architecture::X86_64 => ("x64", "x86_64"),
+        Architecture::Arm64 => ("arm64", "aarch64"),
+    };
+    if path.windows(13).any(|window| window == b"node_modules/") {
+        Some(format!(
+            "install it for the function: `npm install --os=linux --cpu={cpu}`"
+        ))
+    } else if path.starts_with(b"python/") {
+        Some(format!(
+            "install it for the function: `pip install --platform manylinux2014_{wheels} --only-binary=:all: --target python …`"
+        ))
+    } else {
+        None
+    }
+}
+
+fn newest_glibc(runtime: &Runtime) -> Version {
+    let [glibc, ..] = runtime.operating_system.symbol_limits();
+    glibc.newest
+}
 
 const fn machine(architecture: Architecture) -> Machine {
     match architecture {
@@ -307,18 +348,39 @@ impl<'s, R: Ord> Grouped<'s, R> {
         self.groups.entry(key).or_insert((file, 0)).1 += 1;
     }
 
-    /// Adds a finding for each group, at its first file.
-    pub(super) fn tell(self, findings: &mut Findings, message: impl Fn(&R) -> String) {
+    /// Adds a finding for each group, at its first file, with a cure of its own where `help` knows one.
+    pub(super) fn tell(
+        self,
+        findings: &mut Findings,
+        message: impl Fn(&R) -> String,
+        help: impl Fn(&File) -> Option<String>,
+    ) {
+        self.tell_at_most(Severity::Error, findings, message, help);
+    }
+
+    /// The same, none of them worth more than `most`.
+    pub(super) fn tell_at_most(
+        self,
+        most: Severity,
+        findings: &mut Findings,
+        message: impl Fn(&R) -> String,
+        help: impl Fn(&File) -> Option<String>,
+    ) {
         for ((_, package, reason), (file, count)) in self.groups {
             let mut text = message(&reason);
             if count > 1 {
                 let place = if package.is_empty() { b"." } else { package };
-                text.push_str(&format!("; and {} more in {}", count - 1, Escaped(place)));
+                text = format!("{text}; and {} more in {}", count - 1, Escaped(place));
             }
             findings.at(file, text);
-            if is_for_tests(file) {
-                findings.only(Severity::Note);
+            if let Some(help) = help(file) {
+                findings.with_help(help);
             }
+            findings.only(if is_for_tests(file) {
+                Severity::Note
+            } else {
+                most
+            });
         }
     }
 }
