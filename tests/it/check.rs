@@ -3,9 +3,11 @@
 mod formats;
 mod judges;
 mod layers;
+mod native;
 mod policy;
 mod properties;
 mod rules;
+mod versions;
 
 use serde_json::Value;
 

@@ -15,7 +15,7 @@ use crate::support::command::{Sandbox, skip_without};
 use crate::support::shown;
 
 /// Compiles C and gives the bytes of what comes out.
-fn compiled(source: &str, options: &[&str]) -> Vec<u8> {
+pub(crate) fn compiled(source: &str, options: &[&str]) -> Vec<u8> {
     let sandbox = Sandbox::new();
     let code = sandbox.write("source.c", source);
     let out = sandbox.path("out");
@@ -34,7 +34,7 @@ fn compiled(source: &str, options: &[&str]) -> Vec<u8> {
     fs::read(out).expect("it was written")
 }
 
-const PROGRAM: &str = "#include <stdio.h>\nint main(void) { return puts(\"\") < 0; }\n";
+pub(crate) const PROGRAM: &str = "#include <stdio.h>\nint main(void) { return puts(\"\") < 0; }\n";
 
 /// A library with a name of its own, which needs libm and libc. It is compiled once.
 fn library() -> &'static [u8] {
