@@ -7,7 +7,7 @@ use crate::real_layers::real;
 use crate::support::command::Sandbox;
 
 /// Each real layer with the runtime that it is made for.
-const REAL: [(&str, &str); 14] = [
+const REAL: [(&str, &str); 13] = [
     ("bin-tool", "provided.al2023"),
     ("cdk-awscli", "python3.11"),
     ("cdk-kubectl", "python3.11"),
@@ -21,7 +21,6 @@ const REAL: [(&str, &str); 14] = [
     ("python-pandas", "python3.11"),
     ("python-requests-new", "python3.11"),
     ("python-requests-old", "python3.11"),
-    ("ruby-rack", "ruby3.4"),
 ];
 
 fn fixture(name: &str) -> PathBuf {
@@ -42,6 +41,15 @@ fn real_layers_have_no_errors() {
         );
         assert_eq!(json["summary"]["error"], 0, "{name}: {json:#}");
     }
+}
+
+#[test]
+fn a_real_layer_for_another_ruby_is_told_so_and_nothing_else_is_wrong_with_it() {
+    let layer = real("ruby-rack").display().to_string();
+    let arguments = ["check".to_owned(), layer];
+    let json = checked(&Sandbox::new(), &arguments, &["--runtime", "ruby3.4"]);
+    assert_eq!(json["summary"]["error"], 1, "{json:#}");
+    assert_eq!(of_rule("folder-of-another-version", &json).len(), 1);
 }
 
 #[test]

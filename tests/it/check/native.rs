@@ -2,8 +2,14 @@
 
 use std::sync::OnceLock;
 
+use proptest::prelude::*;
+use proptest::sample::Index;
+use slashopt::check::facts::{FileBytes, look};
+use slashopt::path::LayerPath;
+
 use crate::check::{assert_found, assert_silent};
 use crate::elf::{PROGRAM, compiled};
+use crate::properties::config;
 use crate::support::command::{Sandbox, skip_without};
 use crate::support::zip::{Archive, Entry, archive, file, link};
 
@@ -430,4 +436,34 @@ fn a_program_needs_a_loader_that_is_there() {
     );
     // Other runtimes do not look at a bootstrap.
     assert_silent(rule, program("/nix/a"), &["--runtime", "python3.12"]);
+}
+
+proptest! {
+    #![proptest_config(config(1000))]
+
+    #[test]
+    fn whatever_a_file_holds_looking_at_it_ends(
+        changes in prop::collection::vec((any::<Index>(), any::<u8>()), 0..16),
+        kept in any::<Index>(),
+        is_whole in any::<bool>(),
+    ) {
+        let class = b"\xca\xfe\xba\xbe\0\0\0\x3d and more of it";
+        let jar = archive([file("a/A.class", class).deflated(), file("a/B.class", class)]);
+        let bytecode = b"\xa7\x0d\r\n\0\0\0\0\0\0\0\0\0\0\0\0";
+        for (name, bytes) in [
+            ("java/lib/a.jar", jar.bytes()),
+            ("python/a.pyc", bytecode.to_vec()),
+            ("bin/a", b"#!/usr/bin/env -S a=b c\r\n".to_vec()),
+            ("a/package.json", br#"{"type": "module", "exports": {"require": "a"}}"#.to_vec()),
+        ] {
+            let mut bytes = bytes;
+            for (place, byte) in &changes {
+                let place = place.index(bytes.len());
+                bytes[place] = *byte;
+            }
+            bytes.truncate(kept.index(bytes.len() * 4));
+            let path = LayerPath::parse(name.as_bytes()).expect("it is a path");
+            drop(look(&path, FileBytes { bytes: &bytes, is_whole }));
+        }
+    }
 }
