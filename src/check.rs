@@ -22,8 +22,10 @@ mod links;
 mod modes;
 mod names;
 mod native;
+mod packages;
 mod python;
 mod quotas;
+mod runtime_sdk;
 mod search_paths;
 mod subject;
 mod versions;
@@ -180,6 +182,9 @@ pub static RULES: &[&Rule] = &[
     &folders::JAR_NOT_SEARCHED,
     &folders::NESTED_ARCHIVE,
     &es_modules::ES_MODULE_NOT_FOUND,
+    &packages::TWO_DISTRIBUTIONS,
+    &packages::PACKAGE_HALF_REPLACED,
+    &runtime_sdk::RUNTIME_SDK_SHADOWED,
     &python::PTH_FILE,
     &bytecode::STALE_BYTECODE,
     &names::BACKSLASH_IN_NAME,

@@ -97,7 +97,7 @@ Python says \"ImportError: bad magic number\". Each minor version of Python has 
             let source = path.strip_suffix(b"c").unwrap_or(path);
             let of = python_minor_of_magic(bytecode.magic);
             if folder(path).ends_with(b"/__pycache__")
-                || subject.tree.resolve_bytes(source).is_some()
+                || subject.resolve(source).is_some()
                 || of.is_none_or(|of| of == minor)
             {
                 continue;
@@ -149,7 +149,7 @@ fn modules(
             continue;
         };
         let source_path = [source_folder, module, b".py"].concat();
-        let Some(source) = subject.tree.resolve_bytes(&source_path) else {
+        let Some(source) = subject.resolve(&source_path) else {
             continue;
         };
         let object = subject.tree.object(source);

@@ -58,7 +58,7 @@ pub fn look(path: &LayerPath, content: FileBytes<'_>) -> Option<FileFacts> {
         }
         return class_file::jar(content.bytes).map(FileFacts::Jar);
     }
-    if let Some(code) = NativeCode::of(content.bytes) {
+    if let Some(code) = NativeCode::of(name, content.bytes) {
         return Some(FileFacts::Elf(Box::new(code)));
     }
     if name.ends_with(b".pyc") {

@@ -89,7 +89,7 @@ fn programs(subject: &Subject<'_>) -> Vec<Program> {
         let mut at = node;
         if subject.tree.kind(node) == Kind::Symlink {
             let path = subject.tree.path(node);
-            let Some(target) = subject.tree.resolve_bytes(path.as_bytes()) else {
+            let Some(target) = subject.resolve(path.as_bytes()) else {
                 return;
             };
             at = target;
@@ -115,7 +115,7 @@ fn programs(subject: &Subject<'_>) -> Vec<Program> {
         .configured("AWS_LAMBDA_EXEC_WRAPPER")
         .and_then(|path| path.strip_prefix(b"/opt/"));
     for path in [bootstrap, wrapper].into_iter().flatten() {
-        if let Some(node) = subject.tree.resolve_bytes(path) {
+        if let Some(node) = subject.resolve(path) {
             add(node, Place::Start);
         }
     }
@@ -181,7 +181,7 @@ const COMMANDS: [&[u8]; 9] = [
 /// Whether the file is in the runtime's image, or in a layer, as far as that can be known.
 fn is_in_image(subject: &Subject<'_>, path: &[u8]) -> bool {
     if let Some(below) = path.strip_prefix(b"/opt/") {
-        return subject.tree.resolve_bytes(below).is_some();
+        return subject.resolve(below).is_some();
     }
     // The function's own, and what is only there when it runs.
     if [b"/var/task/".as_slice(), b"/tmp/"]
@@ -211,10 +211,7 @@ fn is_in_image(subject: &Subject<'_>, path: &[u8]) -> bool {
 fn is_in_search_path(subject: &Subject<'_>, command: &[u8]) -> bool {
     is_of_language(subject, command)
         || is_in_image(subject, &[b"/usr/bin/", command].concat())
-        || subject
-            .tree
-            .resolve_bytes(&[b"bin/", command].concat())
-            .is_some()
+        || subject.resolve(&[b"bin/", command].concat()).is_some()
 }
 
 /// Whether the runtime's language has that command.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::alternatives::{addon_directory, common_path, package_of};
 use super::facts::{Addon, FileFacts, Libc, NativeCode};
 use super::{File, Findings, Rule, Severity, Subject};
-use crate::elf::{Class, Kind, Machine, Version};
+use crate::elf::{Class, Kind, Machine};
 use crate::layer::LayerId;
 use crate::path::Escaped;
 use crate::runtime::{Architecture, Runtime};
@@ -80,9 +80,7 @@ needs neither. Files that a package brings for both libraries are no mistake.",
                     b"lib/ld-musl-x86_64.so.1".as_slice(),
                     b"lib/libc.musl-x86_64.so.1",
                 ];
-                names
-                    .iter()
-                    .any(|name| subject.tree.resolve_bytes(name).is_some())
+                names.iter().any(|name| subject.resolve(name).is_some())
             };
             if code.libc == Libc::Musl
                 && code.machine == wanted
@@ -147,13 +145,7 @@ LD_LIBRARY_PATH. Sources: AWS, \"Comparing AL2 and AL2023\"; GCC, \"ABI Policy a
                     has.join(" and ")
                 )
             },
-            |_| {
-                Some(format!(
-                    "build it in the runtime's own image, `public.ecr.aws/sam/build-{runtime}`, or take a build for an older \
-                     system (a manylinux wheel, one for glibc {})",
-                    newest_glibc(runtime)
-                ))
-            },
+            |file| Some(build_for(file, runtime, subject.architecture)),
         );
     },
 };
@@ -236,9 +228,25 @@ fn install_for(file: &File, architecture: Architecture) -> Option<String> {
     }
 }
 
-fn newest_glibc(runtime: &Runtime) -> Version {
+/// How to come by a build for the runtime's system.
+fn build_for(file: &File, runtime: &Runtime, architecture: Architecture) -> String {
+    let image = format!("the runtime's own image, `public.ecr.aws/sam/build-{runtime}`");
+    if file.path.as_bytes().starts_with(b"python/") {
+        // Its wheels are for glibc 2.17, which every system has.
+        let platform = match architecture {
+            Architecture::X86_64 => "manylinux2014_x86_64",
+            Architecture::Arm64 => "manylinux2014_aarch64",
+        };
+        return format!(
+            "take a wheel for older systems: `pip install --platform {platform} --only-binary=:all: --target python …`; or build \
+             it in {image}"
+        );
+    }
     let [glibc, ..] = runtime.operating_system.symbol_limits();
-    glibc.newest
+    format!(
+        "build it in {image}, or take a build for glibc {} or older",
+        glibc.newest
+    )
 }
 
 const fn machine(architecture: Architecture) -> Machine {
@@ -323,7 +331,7 @@ fn finds_beside_itself(
                 None => return false,
             },
         };
-        subject.tree.resolve_bytes(&path).is_some()
+        subject.resolve(&path).is_some()
     })
 }
 

@@ -11,6 +11,7 @@ use crate::entry::{Kind, Object};
 use crate::environment::Assignment;
 use crate::layer::{LayerId, LayerStack};
 use crate::merge::{MergedTree, NodeId, Origin};
+use crate::packages::Packages;
 use crate::path::LayerPath;
 use crate::quota::QuotaExceeded;
 use crate::runtime::{Architecture, Family, Runtime};
@@ -54,6 +55,8 @@ pub struct Subject<'a> {
     pub architecture: Architecture,
     /// AWS's quotas that the stack exceeds.
     pub quotas: &'a [QuotaExceeded],
+    /// The packages of the layers, if they were looked for.
+    pub packages: Option<&'a Packages>,
     /// What `--lenient` waived while contents were read; what it waived before stands in the layers.
     pub admitted: &'a [(LayerId, Refusal)],
     variables: &'a [Assignment],
@@ -64,7 +67,7 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// A subject without quotas that are exceeded and without anything waived: both may be set.
+    /// A subject without exceeded quotas, packages and anything waived: these may be set.
     pub fn new(
         tree: &'a MergedTree<'a>,
         facts: &'a HashMap<Origin, FileFacts>,
@@ -89,6 +92,7 @@ impl<'a> Subject<'a> {
             runtime: configuration.runtime,
             architecture: configuration.architecture,
             quotas: &[],
+            packages: None,
             admitted: &[],
             variables: configuration.variables,
             facts,

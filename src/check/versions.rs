@@ -111,7 +111,7 @@ that is a warning.",
                 continue;
             }
             let in_python = [module, b".py"].concat();
-            if subject.tree.resolve_bytes(&in_python).is_some() {
+            if subject.resolve(&in_python).is_some() {
                 slower.note(file, of);
             } else {
                 wrong.note(file, of);
@@ -191,7 +191,7 @@ impl Places {
             self.below.as_bytes(),
         ]
         .concat();
-        subject.tree.resolve_bytes(&path)
+        subject.resolve(&path)
     }
 
     /// The layers that have packages in the folder for every version.

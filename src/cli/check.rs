@@ -1,6 +1,6 @@
 //! `check`: what would fail or mislead in the cloud.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -17,6 +17,7 @@ use slashopt::host::inspect::{Inspected, inspect_all};
 use slashopt::host::source::LoadedStack;
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, Origin};
+use slashopt::packages::{self, Facts, Packages};
 use slashopt::runtime::Architecture;
 
 use super::check_annotations::{github, sarif};
@@ -97,7 +98,7 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
     let loaded = arguments
         .stack
         .read(&arguments.layers, WHAT, &pool, &budget)?;
-    let (facts, admitted) = pool.install(|| read_everything(&loaded, &budget))?;
+    let contents = pool.install(|| read_everything(&loaded, &budget))?;
     let tree = MergedTree::merge(
         &loaded.stack,
         arguments.stack.on_type_conflict().linked_directory(),
@@ -109,9 +110,11 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
         architecture: arguments.architecture,
         variables: &variables,
     };
-    let mut subject = Subject::new(&tree, &facts, configuration);
+    let packages = Packages::of(&tree, &contents.of_packages, runtime);
+    let mut subject = Subject::new(&tree, &contents.facts, configuration);
     subject.quotas = &quotas;
-    subject.admitted = &admitted;
+    subject.packages = Some(&packages);
+    subject.admitted = &contents.admitted;
     let checked = check::check(&subject, &policy);
     let shown = Shown {
         checked: &checked,
@@ -132,24 +135,47 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
     })
 }
 
-/// What the contents say, and what `--lenient` waived in reading them.
-type Contents = (HashMap<Origin, FileFacts>, Vec<(LayerId, Refusal)>);
+/// What the contents say.
+struct Contents {
+    /// To the rules.
+    facts: HashMap<Origin, FileFacts>,
+    /// Of packages.
+    of_packages: Facts,
+    /// What `--lenient` waived in reading them.
+    admitted: Vec<(LayerId, Refusal)>,
+}
 
 /// Reads and verifies every entry of every layer, those that others override too.
 fn read_everything(loaded: &LoadedStack, budget: &Budget) -> Result<Contents, Failure> {
     let origins = Subject::contents(&loaded.stack);
+    let wanted: HashSet<Origin> = packages::wanted(&loaded.stack).into_iter().collect();
     let Inspected { made, admitted } = inspect_all(loaded, &origins, budget, |origin, content| {
-        let path = loaded.stack.get(origin.layer)?.path(origin.node);
+        let Some(layer) = loaded.stack.get(origin.layer) else {
+            return (None, None);
+        };
+        let path = layer.path(origin.node);
         let bytes = FileBytes {
             bytes: content.bytes,
             is_whole: content.is_whole,
         };
-        look(&path, bytes)
+        let of_packages = wanted
+            .contains(&origin)
+            .then(|| packages::read(&path, content.bytes))
+            .flatten();
+        (look(&path, bytes), of_packages)
     })
     .map_err(|error| Failure::host(WHAT, error))?;
-    let facts = origins.into_iter().zip(made);
-    let facts = facts.filter_map(|(origin, facts)| Some((origin, facts?)));
-    Ok((facts.collect(), admitted))
+    let mut contents = Contents {
+        facts: HashMap::new(),
+        of_packages: Facts::new(),
+        admitted,
+    };
+    for (origin, (facts, of_packages)) in origins.into_iter().zip(made) {
+        contents.facts.extend(facts.map(|facts| (origin, facts)));
+        let of_packages = of_packages.map(|fact| (origin, fact));
+        contents.of_packages.extend(of_packages);
+    }
+    Ok(contents)
 }
 
 /// Says which rules had to be left out, and what would let them be judged.

@@ -4,6 +4,7 @@ mod formats;
 mod judges;
 mod layers;
 mod native;
+mod packages;
 mod policy;
 mod properties;
 mod rules;

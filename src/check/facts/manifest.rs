@@ -10,6 +10,8 @@ pub struct Manifest {
     pub is_common_js: bool,
     /// The names of the packages that it depends on, as they are written.
     pub dependencies: Vec<Vec<u8>>,
+    /// Those of them that it cannot do without.
+    pub required: Vec<Vec<u8>>,
 }
 
 /// Where in the text the scanner is.
@@ -18,6 +20,8 @@ struct Place {
     depth: usize,
     /// Whether it is inside the `dependencies` of the package.
     is_in_dependencies: bool,
+    /// Whether those are the ones that it cannot do without.
+    is_required: bool,
 }
 
 impl Manifest {
@@ -54,9 +58,13 @@ impl Manifest {
                         }
                         (1, b"dependencies" | b"optionalDependencies" | b"peerDependencies") => {
                             place.is_in_dependencies = value.starts_with(b"{");
+                            place.is_required = key == b"dependencies";
                         }
                         (2, name) if place.is_in_dependencies => {
                             read.dependencies.push(name.to_vec());
+                            if place.is_required {
+                                read.required.push(name.to_vec());
+                            }
                         }
                         (_, b"require") => offers_require = true,
                         _ => {}

@@ -89,8 +89,8 @@ impl ForeignFormat {
 }
 
 impl NativeCode {
-    /// What there is to know of an ELF file; `None` if it is none.
-    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+    /// What there is to know of an ELF file of that name; `None` if it is none.
+    pub(super) fn of(name: &[u8], bytes: &[u8]) -> Option<Self> {
         let elf = Elf::parse(bytes)?;
         let newest = |family: &&'static str| {
             let (version, need) = elf.newest_need(family)?;
@@ -108,7 +108,7 @@ impl NativeCode {
             search_path: elf.search_path.map(<[u8]>::to_vec),
             libc: libc(&elf),
             needs: SYMBOL_FAMILIES.iter().filter_map(newest).collect(),
-            addon: addon(&elf),
+            addon: name.ends_with(b".node").then(|| addon(&elf)).flatten(),
         })
     }
 }
