@@ -1,5 +1,6 @@
 //! `check`: each rule on layers that break it and on layers that do not, and how findings are told.
 
+mod content_judges;
 mod formats;
 mod judges;
 mod layers;

@@ -11,7 +11,7 @@ use crate::support::zip::{Archive, archive, file};
 
 /// The findings of a rule in a layer, and the root that the layer makes.
 #[track_caller]
-fn judged(rule: &str, layer: Archive, more: &[&str]) -> (Vec<String>, Sandbox, PathBuf) {
+pub(super) fn judged(rule: &str, layer: Archive, more: &[&str]) -> (Vec<String>, Sandbox, PathBuf) {
     let (sandbox, arguments) = stack([layer]);
     let found = of_rule(rule, &checked(&sandbox, &arguments, more));
     sandbox
@@ -21,7 +21,7 @@ fn judged(rule: &str, layer: Archive, more: &[&str]) -> (Vec<String>, Sandbox, P
     (found, sandbox, root)
 }
 
-fn run(command: &mut Command) -> (Option<i32>, String) {
+pub(super) fn run(command: &mut Command) -> (Option<i32>, String) {
     let Output {
         status,
         stdout,

@@ -46,7 +46,7 @@ fn so(name: &str, machine: u16) -> Entry {
 }
 
 /// A library that needs a function of another library in one version of it.
-fn needing(library: &str, version: &str, options: &[&str]) -> Vec<u8> {
+pub(super) fn needing(library: &str, version: &str, options: &[&str]) -> Vec<u8> {
     let sandbox = Sandbox::new();
     let map = sandbox.write("map", format!("{version} {{ global: g; }};\n"));
     let soname = format!("-Wl,-soname,{library}");
