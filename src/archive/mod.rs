@@ -6,11 +6,13 @@
 //! that an archive costs no allocation an entry. Counts and sizes in an archive decide no allocation.
 
 mod header;
+mod in_memory;
 mod local;
 mod location;
 mod records;
 mod rules;
 
+pub(crate) use in_memory::ArchiveInMemory;
 pub use local::LocalEntry;
 pub use location::DirectoryLocation;
 pub use rules::{EntryPlace, Refusal, Rule, Strictness};

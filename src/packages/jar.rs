@@ -1,7 +1,7 @@
 //! What a jar says of itself: its coordinates, its version, its classes.
 
 use super::facts::headers;
-use crate::archive::{Archive, DirectoryLocation, Method, Strictness, TAIL_BYTES};
+use crate::archive::ArchiveInMemory;
 
 /// How much of a manifest or of a `pom.properties` is read: none that somebody wrote is longer.
 const MAX_TEXT_BYTES: u64 = 256 << 10;
@@ -36,17 +36,11 @@ pub struct Jar {
 impl Jar {
     /// Reads a jar; `None` if it is no archive.
     pub fn read(bytes: &[u8]) -> Option<Self> {
-        let tail = bytes.get(bytes.len().saturating_sub(TAIL_BYTES)..)?;
         // Whether the jar is a good archive, Java decides; here it is only listed.
-        let location =
-            DirectoryLocation::find(tail, bytes.len() as u64, Strictness::Lenient).ok()?;
-        let start = usize::try_from(location.offset).ok()?;
-        let directory =
-            bytes.get(start..start.checked_add(usize::try_from(location.bytes).ok()?)?)?;
-        let archive = Archive::judge(directory.to_vec(), location, Strictness::Lenient).ok()?;
+        let content = ArchiveInMemory::open(bytes)?;
         let mut jar = Self::default();
-        for (entry, index) in archive.entries().iter().zip(0..) {
-            let Ok(name) = std::str::from_utf8(archive.name(entry)) else {
+        for (entry, index) in content.archive.entries().iter().zip(0..) {
+            let Ok(name) = std::str::from_utf8(content.archive.name(entry)) else {
                 continue;
             };
             if let Some(class) = name.strip_suffix(".class") {
@@ -58,7 +52,7 @@ impl Jar {
                     jar.classes.push(class.into());
                 }
             } else if name == "META-INF/MANIFEST.MF" {
-                let text = text_of(&archive, index, bytes).unwrap_or_default();
+                let text = text_of(&content, index).unwrap_or_default();
                 let main = headers(&text);
                 let value = |name: &str| {
                     main.iter()
@@ -73,7 +67,7 @@ impl Jar {
                 && name.ends_with("/pom.properties")
                 && jar.coordinates.len() < MAX_COORDINATES
             {
-                let text = text_of(&archive, index, bytes);
+                let text = text_of(&content, index);
                 jar.coordinates
                     .extend(text.as_deref().and_then(coordinates));
             }
@@ -112,27 +106,14 @@ fn coordinates(text: &str) -> Option<Coordinates> {
 }
 
 /// The text of a small entry.
-fn text_of(archive: &Archive, index: u32, bytes: &[u8]) -> Option<String> {
-    let entry = archive.entries().get(index as usize)?;
+fn text_of(content: &ArchiveInMemory<'_>, index: u32) -> Option<String> {
+    let entry = content.archive.entries().get(index as usize)?;
     if entry.uncompressed_bytes > MAX_TEXT_BYTES {
         return None;
     }
-    let header = usize::try_from(entry.header_offset).ok()?;
-    let from_header = bytes.get(header..)?;
-    let local = archive.judge_local(index, from_header).ok()?;
-    let data = from_header.get(local.data_start..)?;
-    let data = data.get(..usize::try_from(entry.compressed_bytes).ok()?)?;
-    let text = match entry.method {
-        Method::Stored => data.to_vec(),
-        Method::Deflated => {
-            let mut text = vec![0; usize::try_from(entry.uncompressed_bytes).ok()?];
-            let mut inflate = zlib_rs::Inflate::new(false, 15);
-            inflate
-                .decompress(data, &mut text, zlib_rs::InflateFlush::Finish)
-                .ok()?;
-            text.truncate(usize::try_from(inflate.total_out()).ok()?);
-            text
-        }
-    };
+    let mut text = vec![0; usize::try_from(entry.uncompressed_bytes).ok()?];
+    let mut inflate = zlib_rs::Inflate::new(false, 15);
+    let count = content.read(index, &mut text, &mut inflate)?;
+    text.truncate(count);
     Some(String::from_utf8_lossy(&text).into_owned())
 }
