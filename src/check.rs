@@ -16,6 +16,7 @@ mod es_modules;
 mod extensions;
 pub mod facts;
 mod folders;
+mod gems;
 mod interpreters;
 mod java;
 mod links;
@@ -179,6 +180,7 @@ pub static RULES: &[&Rule] = &[
     &bytecode::UNLOADABLE_BYTECODE,
     &folders::PYTHON_PACKAGE_NOT_SEARCHED,
     &folders::NODE_MODULES_NOT_SEARCHED,
+    &gems::GEM_NOT_SEARCHED,
     &folders::JAR_NOT_SEARCHED,
     &folders::NESTED_ARCHIVE,
     &es_modules::ES_MODULE_NOT_FOUND,

@@ -273,7 +273,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 }
 
 /// One finding for all packages of a folder. It fails for sure only where the runtime is known and finds nothing else either.
-fn report_folder(
+pub(super) fn report_folder(
     subject: &Subject<'_>,
     folder: &[u8],
     files: &[&File],

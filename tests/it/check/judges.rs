@@ -137,6 +137,32 @@ fn node_does_not_find_what_lies_outside_nodejs() {
 }
 
 #[test]
+fn ruby_does_not_find_what_bundler_leaves_where_it_installs() {
+    if skip_without("ruby") {
+        return;
+    }
+    let specification = "Gem::Specification.new { |s| s.name = 'slash_gem'; s.version = '1.0.0'; \
+                         s.summary = s.author = 'x'; s.files = []; s.require_paths = ['lib'] }\n";
+    for (home, is_found) in [("ruby/3.4.0", false), ("ruby/gems/3.4.0", true)] {
+        let layer = archive([
+            file(
+                format!("{home}/specifications/slash_gem-1.0.0.gemspec"),
+                specification,
+            ),
+            file(format!("{home}/gems/slash_gem-1.0.0/lib/slash_gem.rb"), ""),
+        ]);
+        let runtime = ["--runtime", "ruby3.4"];
+        let (found, _sandbox, root) = judged("ruby-gem-not-searched", layer, &runtime);
+        let (code, text) = run(Command::new("ruby")
+            .args(["-e", "require 'slash_gem'"])
+            .current_dir("/")
+            .env("GEM_PATH", root.join("ruby/gems/3.4.0")));
+        assert_eq!(code == Some(0), is_found, "{home}: {text}");
+        assert_eq!(found.is_empty(), is_found, "{home}: {found:?}");
+    }
+}
+
+#[test]
 fn the_loader_says_of_a_link_that_is_a_text_what_the_rule_says() {
     let layer = archive([
         file("lib/libz.so.1", "libz.so.1.3"),

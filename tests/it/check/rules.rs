@@ -468,6 +468,32 @@ mod folders {
     }
 
     #[test]
+    fn gems_belong_below_ruby_gems() {
+        let rule = "ruby-gem-not-searched";
+        let gem = |home: &str| one([file(format!("{home}specifications/rack-3.1.0.gemspec"), "")]);
+        let ruby = ["--runtime", "ruby3.4"];
+        for home in [
+            "",
+            "ruby/3.4.0/",
+            "gems/3.4.0/",
+            "vendor/bundle/ruby/3.4.0/",
+            "x/ruby/gems/3.4.0/",
+        ] {
+            let found = found(rule, gem(home), &ruby);
+            assert_eq!(found.len(), 1, "{home}: {found:?}");
+            assert!(found[0].starts_with("error "), "{found:?}");
+        }
+        for home in [
+            "ruby/gems/3.4.0/",
+            "lib/ruby/gems/3.4.0/",
+            "ruby/gems/3.4.0/gems/a-1/",
+        ] {
+            assert_silent(rule, gem(home), &ruby);
+        }
+        assert_silent(rule, gem(""), &PYTHON);
+    }
+
+    #[test]
     fn jars_belong_directly_into_java_lib() {
         let rule = "jar-not-searched";
         let jar = |name: &str| one([file(name, "PK\x03\x04")]);
