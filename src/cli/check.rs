@@ -18,6 +18,7 @@ use slashopt::host::source::LoadedStack;
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, Origin};
 use slashopt::packages::{self, Facts, Packages};
+use slashopt::plan::OnTypeConflict;
 use slashopt::runtime::Architecture;
 
 use super::check_annotations::{github, sarif};
@@ -27,6 +28,9 @@ use super::failure::{Exit, Failure};
 use super::report::Report;
 use super::stack::{LayerArgs, StackArgs};
 use super::{GlobalArgs, Outcome};
+
+/// The rule whose findings `--on-type-conflict error` makes errors.
+const TYPE_CONFLICT: &str = "type-conflict";
 
 const WHAT: &str = "cannot check the layers";
 
@@ -228,6 +232,9 @@ fn policy(arguments: &CheckArgs) -> Result<Policy, Failure> {
         } else {
             policy.denied.push(find_rule(id, "--deny")?.id);
         }
+    }
+    if arguments.stack.on_type_conflict() == OnTypeConflict::Error {
+        policy.denied.push(TYPE_CONFLICT);
     }
     for id in &arguments.allow {
         policy.allowed.push(find_rule(id, "--allow")?.id);

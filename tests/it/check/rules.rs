@@ -800,6 +800,18 @@ fn layers_that_disagree_on_a_kind_are_told_with_what_is_lost() {
 }
 
 #[test]
+fn a_conflict_of_kinds_is_an_error_where_the_user_says_so() {
+    let layers = [archive([file("a/b", "")]), archive([file("a", "")])];
+    let error = ["--on-type-conflict", "error"];
+    assert_found(
+        "type-conflict",
+        layers,
+        &error,
+        &["error a: a file that replaces"],
+    );
+}
+
+#[test]
 fn what_leniency_accepted_is_told() {
     let rule = "accepted-by-lenient";
     let layers = || {
