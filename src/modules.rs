@@ -72,6 +72,11 @@ pub enum Obstacle {
         /// The package.
         package: LayerPath,
     },
+    /// A package is found whose `package.json` is no JSON: Node.js fails to look into it.
+    NotJson {
+        /// The package.
+        package: LayerPath,
+    },
     /// A command is there, and may not be executed.
     NotExecutable {
         /// The file.
@@ -97,6 +102,12 @@ impl fmt::Display for Obstacle {
                     "`{package}` is found first, and does not export it"
                 )
             }
+            Self::NotJson { package } => {
+                write!(
+                    formatter,
+                    "`{package}` is found first, and its package.json is no JSON"
+                )
+            }
             Self::NotExecutable { file } => write!(formatter, "`{file}` is not executable"),
         }
     }
@@ -111,20 +122,16 @@ pub struct Asker {
     pub architecture: Architecture,
 }
 
-/// The files whose content [`resolve`] needs besides those of [`packages::wanted`]: every `package.json` of the package that a
-/// Node.js program names.
-pub fn wanted(stack: &LayerStack, asker: Asker, name: &str) -> Vec<Origin> {
+/// The files whose content [`resolve`] needs: those of [`packages::wanted`], and for Node.js every `package.json`, as each
+/// directory may have one.
+pub fn wanted(stack: &LayerStack, asker: Asker) -> Vec<Origin> {
     let mut wanted = packages::wanted(stack);
     if asker.runtime.family == Family::Node {
         for (id, layer) in stack.in_merge_order() {
             let manifests = layer.node_ids().filter(|&node| {
                 layer.kind(node) == Kind::File && layer.name(node) == b"package.json"
             });
-            wanted.extend(
-                manifests
-                    .filter(|&node| node::is_of_package(&layer.path(node), name))
-                    .map(|node| Origin { layer: id, node }),
-            );
+            wanted.extend(manifests.map(|node| Origin { layer: id, node }));
         }
         wanted.sort_unstable();
         wanted.dedup();
@@ -215,10 +222,15 @@ impl<'t, 's> Search<'t, 's> {
             return;
         }
         let place = self.tree.find(&path);
+        let is_visible = place.is_some_and(|place| {
+            self.tree.provider(place) == origin || self.tree.kind(place) == Kind::Directory
+        });
+        // A link that is followed in the merged tree led to a candidate already, or nowhere.
+        if is_visible && self.tree.object_of(origin).kind == Kind::Symlink {
+            return;
+        }
         self.candidates.push(Candidate {
-            is_visible: place.is_some_and(|place| {
-                self.tree.provider(place) == origin || self.tree.kind(place) == Kind::Directory
-            }),
+            is_visible,
             resolves: self.resolved.contains(&origin),
             folder: folder.clone(),
             path,

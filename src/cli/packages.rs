@@ -126,6 +126,10 @@ impl<'a> Inventory<'a> {
             map.insert("private".to_owned(), package.is_private.into());
             map.insert("winner".to_owned(), (set.winner == Some(id)).into());
             map.insert("state".to_owned(), set.state.to_string().into());
+            let cure = (set.winner == Some(id))
+                .then(|| self.packages.cure(set, &self.loaded.stack))
+                .flatten();
+            map.insert("cure".to_owned(), cure.map(|cure| cure.to_string()).into());
             Value::Object(map)
         });
         json!({

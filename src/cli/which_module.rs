@@ -42,7 +42,7 @@ pub(crate) fn run(
         runtime: chosen_runtime(arguments.runtime.as_deref(), &tree)?,
         architecture: arguments.architecture,
     };
-    let wanted = modules::wanted(&loaded.stack, asker, name);
+    let wanted = modules::wanted(&loaded.stack, asker);
     let facts = pool
         .install(|| facts_of(&loaded, &wanted, &budget))
         .map_err(|error| Failure::host(WHAT, error))?;

@@ -142,17 +142,6 @@ fn split(request: &str) -> Option<(&str, &str)> {
     request.split_at_checked(end)
 }
 
-/// Whether a path lies in the package that a request names.
-pub(super) fn is_of_package(path: &LayerPath, request: &str) -> bool {
-    let Some((package, _)) = split(request) else {
-        return false;
-    };
-    let inside = format!("node_modules/{package}/");
-    let path = path.as_bytes();
-    path.windows(inside.len())
-        .any(|window| window == inside.as_bytes())
-}
-
 #[derive(Clone, Copy)]
 struct Request<'r, 'v, 's> {
     view: View<'v, 's>,
@@ -177,34 +166,34 @@ impl<'r, 'v, 's> Request<'r, 'v, 's> {
     }
 
     fn answer(&self, folder: &LayerPath) -> Answer {
+        match self.try_folder(folder) {
+            Ok(Some(hit)) => Answer::Found(hit),
+            Ok(None) => Answer::Absent,
+            Err(obstacle) => Answer::Stopped(obstacle),
+        }
+    }
+
+    fn try_folder(&self, folder: &LayerPath) -> Result<Option<Hit>, Obstacle> {
         if let Some((package, rest)) = split(self.name) {
             let home = join(folder, package);
-            let exports = self
-                .manifest(&home)
-                .and_then(|manifest| manifest.exports.as_ref());
-            if let Some(exports) = exports {
-                let place = LayerPath::parse(&home).unwrap_or_default();
-                return match self.exported(exports, &format!(".{rest}")) {
-                    None => Answer::Stopped(Obstacle::NotExported { package: place }),
-                    Some(target) => self
-                        .view
-                        .file(&[&home, &b"/"[..], target.as_bytes()].concat())
-                        .map_or(
-                            Answer::Stopped(Obstacle::NotInPackage { package: place }),
-                            Answer::Found,
-                        ),
+            let manifest = self.manifest(&home)?;
+            if let Some(exports) = manifest.and_then(|manifest| manifest.exports.as_ref()) {
+                let package = LayerPath::parse(&home).unwrap_or_default();
+                let Some(target) = self.exported(exports, &format!(".{rest}")) else {
+                    return Err(Obstacle::NotExported { package });
                 };
+                let file = [&home, &b"/"[..], target.as_bytes()].concat();
+                let found = self.view.file(&file);
+                return found.map_or(Err(Obstacle::NotInPackage { package }), |hit| Ok(Some(hit)));
             }
         }
         let path = join(folder, self.name);
-        let is_directory_name = self.name.ends_with('/');
-        let as_file = if is_directory_name {
-            None
-        } else {
-            self.as_file(&path)
-        };
-        let found = as_file.or_else(|| self.as_directory(&path));
-        found.map_or(Answer::Absent, Answer::Found)
+        if !self.name.ends_with('/')
+            && let Some(found) = self.as_file(&path)
+        {
+            return Ok(Some(found));
+        }
+        self.as_directory(&path)
     }
 
     /// `LOAD_AS_FILE`.
@@ -220,28 +209,43 @@ impl<'r, 'v, 's> Request<'r, 'v, 's> {
     }
 
     /// `LOAD_AS_DIRECTORY`.
-    fn as_directory(&self, path: &[u8]) -> Option<Hit> {
-        self.view.directory(path)?;
-        let main = self
-            .manifest(path)
-            .and_then(|manifest| manifest.main.as_deref());
-        if let Some(main) = main.filter(|main| !main.is_empty()) {
-            let target = [path, b"/", main.as_bytes()].concat();
-            let found = self
-                .as_file(&target)
-                .or_else(|| self.with_ending(&[&target, &b"/index"[..]].concat()));
-            if found.is_some() {
-                return found;
-            }
+    fn as_directory(&self, path: &[u8]) -> Result<Option<Hit>, Obstacle> {
+        if self.view.directory(path).is_none() {
+            return Ok(None);
         }
-        self.with_ending(&[path, b"/index"].concat())
+        let main = self
+            .manifest(path)?
+            .and_then(|manifest| manifest.main.as_deref());
+        let index = || self.with_ending(&[path, b"/index"].concat());
+        let Some(main) = main.filter(|main| !main.is_empty()) else {
+            return Ok(index());
+        };
+        let target = [path, b"/", main.as_bytes()].concat();
+        let found = self
+            .as_file(&target)
+            .or_else(|| self.with_ending(&[&target, &b"/index"[..]].concat()))
+            .or_else(index);
+        // A `main` that leads nowhere is an error, whatever other folders have.
+        found.map_or_else(
+            || {
+                Err(Obstacle::NotInPackage {
+                    package: LayerPath::parse(path).unwrap_or_default(),
+                })
+            },
+            |hit| Ok(Some(hit)),
+        )
     }
 
-    fn manifest(&self, directory: &[u8]) -> Option<&Manifest> {
-        let file = self.view.file(&[directory, b"/package.json"].concat())?;
-        match self.facts.get(&file.origin)? {
-            Fact::Manifest(manifest) => Some(manifest),
-            _ => None,
+    /// The `package.json` of a directory, if it has one.
+    fn manifest(&self, directory: &[u8]) -> Result<Option<&Manifest>, Obstacle> {
+        let Some(file) = self.view.file(&[directory, b"/package.json"].concat()) else {
+            return Ok(None);
+        };
+        match self.facts.get(&file.origin) {
+            Some(Fact::Manifest(manifest)) => Ok(Some(manifest)),
+            _ => Err(Obstacle::NotJson {
+                package: LayerPath::parse(directory).unwrap_or_default(),
+            }),
         }
     }
 

@@ -70,5 +70,11 @@ mod mutations;
 /// What is read in ELF files, judged by binutils.
 mod elf;
 
+/// The packages in the layers: which there are, which wins, what is left of the others, by package managers and interpreters.
+mod packages;
+
+/// What a name resolves to, by the interpreters that resolve it.
+mod modules;
+
 /// The architecture, held by reading the source.
 mod tidy;

@@ -24,7 +24,7 @@ const SLASHOPT: &str = env!("CARGO_BIN_EXE_slashopt");
 // ---- where the layers are -----------------------------------------------------------------------------------------------------
 
 /// A file of the project.
-fn project(path: &str) -> PathBuf {
+pub(crate) fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn real(name: &str) -> PathBuf {
 
 /// The layers of the benchmark, lowest first. The list may have been written elsewhere, so only its names count.
 #[track_caller]
-fn five() -> Vec<PathBuf> {
+pub(crate) fn five() -> Vec<PathBuf> {
     let directory = real_layers();
     let list = fs::read_to_string(directory.join("five.list")).expect("the list is there");
     let names = list.lines().filter_map(|line| Path::new(line).file_name());
@@ -134,7 +134,7 @@ fn described(output: &Output) -> String {
 
 /// What a command prints; it must succeed.
 #[track_caller]
-fn printed_bytes(command: &mut Command) -> Vec<u8> {
+pub(crate) fn printed_bytes(command: &mut Command) -> Vec<u8> {
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -148,7 +148,7 @@ fn printed_bytes(command: &mut Command) -> Vec<u8> {
 
 /// The same as text.
 #[track_caller]
-fn printed(command: &mut Command) -> String {
+pub(crate) fn printed(command: &mut Command) -> String {
     String::from_utf8(printed_bytes(command)).expect("what it prints is text")
 }
 
@@ -495,14 +495,14 @@ fn which_prints_the_bytes_that_unzip_prints() {
 // ---- a root, and the environment for it ---------------------------------------------------------------------------------------
 
 /// Layers extracted to `opt` in a sandbox, beside an empty `task` for the function.
-struct Root {
-    sandbox: Sandbox,
-    layers: Vec<PathBuf>,
+pub(crate) struct Root {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) layers: Vec<PathBuf>,
 }
 
 impl Root {
     #[track_caller]
-    fn of(layers: impl IntoIterator<Item = PathBuf>) -> Self {
+    pub(crate) fn of(layers: impl IntoIterator<Item = PathBuf>) -> Self {
         let root = Self {
             sandbox: Sandbox::new(),
             layers: layers.into_iter().collect(),
@@ -513,11 +513,11 @@ impl Root {
     }
 
     /// The root, by the path that interpreters print: without links.
-    fn opt(&self) -> PathBuf {
+    pub(crate) fn opt(&self) -> PathBuf {
         fs::canonicalize(self.sandbox.path("opt")).expect("it has been extracted")
     }
 
-    fn task(&self) -> PathBuf {
+    pub(crate) fn task(&self) -> PathBuf {
         self.sandbox.path("task")
     }
 
@@ -550,7 +550,7 @@ impl Root {
     /// What a command prints under the environment for this runtime, which it gets in both ways that a person has: each variable
     /// set as it stands, and a shell that evaluates what is printed for it. Both must come to the same.
     #[track_caller]
-    fn under(&self, runtime: &str, command: &[&OsStr]) -> String {
+    pub(crate) fn under(&self, runtime: &str, command: &[&OsStr]) -> String {
         let mut plain = Command::new(command[0]);
         plain
             .args(&command[1..])
@@ -582,7 +582,7 @@ impl Root {
 
     /// The lines that a command prints under the environment, each a path below the root, which is taken off.
     #[track_caller]
-    fn paths_under(&self, runtime: &str, command: &[&OsStr]) -> Vec<String> {
+    pub(crate) fn paths_under(&self, runtime: &str, command: &[&OsStr]) -> Vec<String> {
         self.relative(&self.under(runtime, command))
     }
 
@@ -599,9 +599,9 @@ impl Root {
 }
 
 /// An interpreter of this machine: not a shim that would look for it in a `PATH` that we take away.
-struct Interpreter {
-    program: PathBuf,
-    version: String,
+pub(crate) struct Interpreter {
+    pub(crate) program: PathBuf,
+    pub(crate) version: String,
 }
 
 impl Interpreter {
@@ -625,13 +625,13 @@ impl Interpreter {
 
     /// There is no machine for this project without Python, so that is never skipped.
     #[track_caller]
-    fn python() -> Self {
+    pub(crate) fn python() -> Self {
         Self::python_called("python3").expect("python3 must be here")
     }
 
     /// The Python that the wheels of `scripts/real-layers` are for.
     #[track_caller]
-    fn python_of_the_wheels() -> Option<Self> {
+    pub(crate) fn python_of_the_wheels() -> Option<Self> {
         let python = Self::python();
         if python.version == "3.11" {
             return Some(python);
@@ -641,18 +641,18 @@ impl Interpreter {
 
     /// Nor without Node.js.
     #[track_caller]
-    fn node() -> Self {
+    pub(crate) fn node() -> Self {
         let script = "console.log(process.execPath + '\\n' + process.versions.node.split('.')[0])";
         Self::find(&["node", "-e", script]).expect("node must be here")
     }
 
-    fn ruby() -> Option<Self> {
+    pub(crate) fn ruby() -> Option<Self> {
         let script = "puts RbConfig.ruby, RUBY_VERSION[/\\d+\\.\\d+/]";
         Self::find(&["ruby", "-rrbconfig", "-e", script])
     }
 
     /// The command line of this interpreter with these arguments.
-    fn with<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a OsStr> {
+    pub(crate) fn with<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a OsStr> {
         let arguments = arguments.iter().map(|&argument| OsStr::new(argument));
         std::iter::once(self.program.as_os_str())
             .chain(arguments)
@@ -661,7 +661,7 @@ impl Interpreter {
 }
 
 /// The runtime of the interpreter's version if Lambda has or had it, else another one.
-fn runtime_or(wanted: String, otherwise: &str) -> String {
+pub(crate) fn runtime_or(wanted: String, otherwise: &str) -> String {
     let mut command = Command::new(SLASHOPT);
     let status = command.args(["env", "--root", "/", "--quiet", "--runtime", &wanted]);
     let is_known = status
@@ -681,7 +681,7 @@ fn runtime_or(wanted: String, otherwise: &str) -> String {
 
 /// A layer whose `python` is what another keeps in `python/lib/python3.11/site-packages`: a directory, which a layer may be.
 #[track_caller]
-fn flattened_requests_old(sandbox: &Sandbox) -> PathBuf {
+pub(crate) fn flattened_requests_old(sandbox: &Sandbox) -> PathBuf {
     let unpacked = sandbox.mkdir("unpacked", 0o755);
     let layer = sandbox.mkdir("flat", 0o755);
     printed_bytes(&mut Judge::InfoZip.command(&real("python-requests-old"), &unpacked));
@@ -933,7 +933,7 @@ public class Probe {
 }
 
 /// A layer by which the gems of one version of Ruby are those of another, as layers do it that serve several.
-fn gems_for(sandbox: &Sandbox, runtime: &str, ruby: &Interpreter) -> Option<PathBuf> {
+pub(crate) fn gems_for(sandbox: &Sandbox, runtime: &str, ruby: &Interpreter) -> Option<PathBuf> {
     let wanted = runtime.strip_prefix("ruby").expect("a runtime of Ruby");
     (wanted != ruby.version).then(|| {
         let name = format!("ruby/gems/{wanted}.0");

@@ -114,7 +114,7 @@ enum Compression {
 /// One entry to be written.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    name: Vec<u8>,
+    pub(crate) name: Vec<u8>,
     content: Vec<u8>,
     /// The type bits.
     kind: u32,
