@@ -1,10 +1,10 @@
 //! What to do about several packages of one name: which one to take out of which layer, as a command where there is one.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::contents::Contents;
-use super::{Package, PackageId, PackageSet, Packages, State};
+use super::{Ecosystem, Package, PackageId, PackageSet, Packages, State};
 use crate::layer::{LayerForm, LayerId, LayerNodeId, LayerStack};
 
 /// More arguments than this nobody pastes: the layer is better built again.
@@ -30,52 +30,67 @@ impl fmt::Display for Cure {
 }
 
 impl Packages {
-    /// How the winner of a set comes to be alone and whole; `None` where it is.
+    /// How one package of a set comes to be alone and whole; `None` where one is.
+    ///
+    /// The one to keep is that of the highest layer, as a later layer is meant to override: where it does not win, it is in a
+    /// folder that is searched later, or has a name that is loaded later. A package without metadata may be a few files over
+    /// the whole one, so that is kept only if all are so.
     pub fn cure(&self, set: &PackageSet, stack: &LayerStack) -> Option<Cure> {
         if set.state == State::Clean {
             return None;
         }
-        let winner = self.get(set.winner?)?;
-        let losers: Vec<(PackageId, &Package)> = set
+        let winner = set.winner?;
+        let there: Vec<(PackageId, &Package)> = set
             .members
             .iter()
-            .skip(1)
             .filter_map(|&id| Some((id, self.get(id)?)))
             .filter(|(id, package)| {
                 package.standing > 0 || set.leftovers.iter().any(|left| left.package == *id)
             })
             .collect();
-        let wholes: Vec<String> = losers
-            .iter()
-            .map(|(_, package)| {
-                format!(
-                    "{} from {}",
-                    described(package),
-                    place(package.layer, stack)
-                )
-            })
-            .collect();
+        // Of several in one layer the one that would be found.
+        let (kept, keeper) = there.iter().rev().copied().max_by_key(|(_, package)| {
+            let may_be_a_part = matches!(package.ecosystem, Ecosystem::Python | Ecosystem::Node)
+                && package.version.is_none();
+            (!may_be_a_part, package.layer)
+        })?;
+        let others = there.into_iter().filter(|&(id, _)| id != kept);
+        let others: Vec<(PackageId, &Package)> = others.collect();
         // Of two installations over one another neither is whole, if the record of the better one does not fit.
-        let is_half = winner.lacking > 0
-            && losers
+        let is_half = keeper.lacking > 0
+            && others
                 .iter()
-                .any(|(_, loser)| loser.layer == winner.layer && loser.folder == winner.folder);
+                .any(|(_, other)| other.layer == keeper.layer && other.folder == keeper.folder);
         if is_half {
             return Some(Cure {
                 advice: format!(
                     "build {} again with one version of {}, in an empty directory",
-                    place(winner.layer, stack),
-                    winner.display_name
+                    place(keeper.layer, stack),
+                    keeper.display_name
                 ),
                 command: None,
             });
         }
-        let commands: Option<Vec<String>> = losers
+        let removed: Vec<String> = others
+            .iter()
+            .map(|(_, package)| {
+                let place = place(package.layer, stack);
+                format!("{} from {place}", described(package))
+            })
+            .collect();
+        let mut advice = format!("remove {}", removed.join(" and "));
+        if kept != winner {
+            let layer = keeper.layer.number();
+            let found = described(keeper);
+            // Writing to a string does not fail.
+            let _ = write!(advice, ", so that {found} of layer {layer} is found");
+        }
+        let commands: Option<Vec<String>> = others
             .iter()
             .map(|(id, package)| self.removal(*id, package, stack))
             .collect();
         Some(Cure {
-            advice: format!("remove {}", wholes.join(" and ")),
+            advice,
             command: commands
                 .filter(|commands| !commands.is_empty())
                 .map(|commands| commands.join(" && ")),

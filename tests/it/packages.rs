@@ -544,38 +544,37 @@ for name in sys.argv[1:]:
 mod cures {
     use super::*;
 
-    /// Pastes every cure into a shell until there is none; all packages must be clean then, and the same ones win.
+    fn of_winners(found: &[Value]) -> BTreeSet<String> {
+        let winners = found.iter().filter(|one| one["winner"] == true);
+        winners
+            .map(|one| format!("{} {}", text(&one["name"]), text(&one["version"])))
+            .collect()
+    }
+
+    /// Pastes every cure into a shell until there is none; all packages must be clean then. Gives what won before, and now.
     #[track_caller]
-    fn paste_all(sandbox: &Sandbox, layers: &[PathBuf], runtime: &str) -> usize {
-        let of_winners = |found: &[Value]| -> BTreeSet<String> {
-            let winners = found.iter().filter(|one| one["winner"] == true);
-            winners
-                .map(|one| format!("{} {}", text(&one["name"]), text(&one["version"])))
-                .collect()
-        };
+    fn paste_all<P: AsRef<Path>>(
+        sandbox: &Sandbox,
+        layers: &[P],
+        runtime: &str,
+    ) -> [BTreeSet<String>; 2] {
         let before = packages(sandbox, layers, &["--runtime", runtime]);
-        let mut pasted = 0;
         for one in &before {
             let Some(cure) = one["cure"].as_str() else {
                 continue;
             };
-            let (_, command) = cure
-                .split_once("`): ")
-                .unwrap_or_else(|| panic!("no command: {cure}"));
-            printed(
-                Command::new("sh")
-                    .args(["-ec", command])
-                    .current_dir(sandbox.work()),
-            );
-            pasted += 1;
+            let place = cure.find(": zip -d ").or_else(|| cure.find(": rm -r "));
+            let place = place.unwrap_or_else(|| panic!("no command: {cure}"));
+            let mut shell = Command::new("sh");
+            shell.args(["-ec", &cure[place + 2..]]);
+            printed(shell.current_dir(sandbox.work()));
         }
         let after = packages(sandbox, layers, &["--runtime", runtime]);
-        assert_eq!(of_winners(&after), of_winners(&before));
         for one in &after {
             assert_eq!(one["state"], "clean", "{one}");
             assert_eq!(one["cure"], Value::Null, "{one}");
         }
-        pasted
+        [of_winners(&before), of_winners(&after)]
     }
 
     #[test]
@@ -600,7 +599,8 @@ mod cures {
                 .current_dir(flat),
         );
         let layers = [old, new];
-        assert_eq!(paste_all(&sandbox, &layers, "python3.11"), 5);
+        let [before, after] = paste_all(&sandbox, &layers, "python3.11");
+        assert_eq!((before.len(), before), (5, after));
         let plain = sandbox.path("old.zip");
         let [old, new] = layers;
         fs::rename(old, &plain).expect("on the same file system");
@@ -619,7 +619,62 @@ mod cures {
         let layer = sandbox.path("it's [old]");
         fs::rename(flat, &layer).expect("on the same file system");
         let layers = [layer, real("python-requests-new")];
-        assert_eq!(paste_all(&sandbox, &layers, "python3.11"), 5);
+        let [before, after] = paste_all(&sandbox, &layers, "python3.11");
+        assert_eq!((before.len(), before), (5, after));
+    }
+
+    #[test]
+    fn where_a_later_layer_does_not_win_the_cure_makes_it() {
+        if skip_without("zip") {
+            return;
+        }
+        let sandbox = Sandbox::new();
+        let copy = |name: &str| {
+            let bytes = fs::read(real(name)).expect("it can be read");
+            sandbox.write(format!("{name}.zip"), bytes)
+        };
+        for (lower, upper, runtime, expected) in [
+            (
+                "python-requests-old",
+                "python-requests-new",
+                "python3.11",
+                "urllib3 2.5.0",
+            ),
+            ("java-jpype-old", "java-jpype-new", "java21", "jpype 1.5.1"),
+        ] {
+            let layers = [copy(lower), copy(upper)];
+            let [_, after] = paste_all(&sandbox, &layers, runtime);
+            assert!(after.contains(expected), "{after:?}");
+            let now = packages(&sandbox, &layers, &["--runtime", runtime]);
+            assert!(
+                now.iter().all(|one| one["winner"] == (one["layer"] == 2)),
+                "{now:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_few_files_over_a_package_are_removed_and_not_the_package() {
+        if skip_without("zip") {
+            return;
+        }
+        let sandbox = Sandbox::new();
+        let whole = sandbox.write(
+            "whole.zip",
+            fs::read(real("python-requests-new")).expect("it can be read"),
+        );
+        let patch = archive([
+            file("python/requests/models.py", "# patched"),
+            file("python/mine.py", ""),
+        ]);
+        let layers = [whole, sandbox.archive("patch.zip", &patch)];
+        let before = packages(&sandbox, &layers, &["--runtime", "python3.11"]);
+        assert_eq!(the(&before, "requests", 2)["state"], "mixed");
+        let [_, after] = paste_all(&sandbox, &layers, "python3.11");
+        assert!(
+            after.contains("requests 2.32.5") && after.contains("mine -"),
+            "{after:?}"
+        );
     }
 
     #[test]
