@@ -1,11 +1,15 @@
 //! What overrides what, and whether it matters.
 
+mod explanation;
+
 use std::collections::HashMap;
 use std::fmt;
 
 use crate::entry::{Kind, Object};
 use crate::merge::{MergedTree, NodeId, Origin};
 use crate::path::LayerPath;
+
+pub use explanation::Explanation;
 
 /// How much a collision matters, from nothing to everything.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

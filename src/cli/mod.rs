@@ -4,6 +4,10 @@
 mod check;
 mod check_annotations;
 mod check_text;
+mod collisions;
+mod collisions_csv;
+mod collisions_packages;
+mod collisions_text;
 #[cfg(feature = "documentation")]
 mod documentation;
 mod env;
@@ -41,6 +45,7 @@ Examples:
   slashopt extract base.zip deps.zip --into /opt
   eval \"$(slashopt env base.zip deps.zip --runtime python3.13)\"
   slashopt which /opt/python/urllib3 base.zip deps.zip
+  slashopt collisions base.zip deps.zip --runtime python3.13
   slashopt check base.zip deps.zip --runtime python3.13
 
 Every flag that several commands share has a variable: SLASHOPT_THREADS for --threads, and so on; a flag beats it.
@@ -110,6 +115,7 @@ enum Command {
     Report(html_report::HtmlReportArgs),
     Which(which::WhichArgs),
     Check(check::CheckArgs),
+    Collisions(collisions::CollisionsArgs),
     #[cfg(feature = "documentation")]
     Completions(documentation::CompletionsArgs),
     #[cfg(feature = "documentation")]
@@ -128,6 +134,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Report(arguments) => html_report::run(&arguments, &cli.global, &report),
         Command::Which(arguments) => which::run(&arguments, &cli.global, &report),
         Command::Check(arguments) => check::run(&arguments, &cli.global, &report),
+        Command::Collisions(arguments) => collisions::run(&arguments, &cli.global, &report),
         #[cfg(feature = "documentation")]
         Command::Completions(arguments) => documentation::completions(&arguments, &report),
         #[cfg(feature = "documentation")]

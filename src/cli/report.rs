@@ -15,24 +15,60 @@ pub(crate) struct Report {
     is_quiet: bool,
     is_json: bool,
     is_coloured: bool,
+    paint: Paint,
+}
+
+/// Colours words of a result, or leaves them as they are. What a colour says a word or a sign says, too.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paint {
+    is_on: bool,
+}
+
+impl Paint {
+    pub(crate) fn red(self, text: &str) -> String {
+        self.with("31", text)
+    }
+
+    pub(crate) fn yellow(self, text: &str) -> String {
+        self.with("33", text)
+    }
+
+    pub(crate) fn bold(self, text: &str) -> String {
+        self.with("1", text)
+    }
+
+    fn with(self, colour: &str, text: &str) -> String {
+        if self.is_on {
+            format!("\x1b[{colour}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
 }
 
 impl Report {
     pub(crate) fn new(global: &GlobalArgs) -> Self {
-        let is_coloured = match global.color {
+        let is_coloured = |is_terminal: bool| match global.color {
             Color::Always => true,
             Color::Never => false,
             // https://no-color.org: set and not empty.
             Color::Auto => {
-                std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-                    && std::io::stderr().is_terminal()
+                std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && is_terminal
             }
         };
         Self {
             is_quiet: global.quiet,
             is_json: global.is_json(),
-            is_coloured,
+            is_coloured: is_coloured(std::io::stderr().is_terminal()),
+            paint: Paint {
+                is_on: is_coloured(std::io::stdout().is_terminal()),
+            },
         }
+    }
+
+    /// How words of a result that is text are coloured.
+    pub(crate) const fn paint(&self) -> Paint {
+        self.paint
     }
 
     /// Whether progress is shown: on a terminal, to somebody who wants to read.

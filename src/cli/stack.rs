@@ -1,6 +1,5 @@
 //! Layers as they are typed, and how they are read, merged and judged: what every command shares that takes LAYERs.
 
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
@@ -10,12 +9,11 @@ use rayon::ThreadPool;
 
 use slashopt::archive::Strictness;
 use slashopt::collisions::{Class, Collisions, SameBytes, pairs_to_compare};
-use slashopt::host::HostError;
 use slashopt::host::budget::Budget;
 use slashopt::host::budget::most_threads;
-use slashopt::host::content::Reader;
+use slashopt::host::compare::{Sides, same_bytes};
 use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack};
-use slashopt::merge::{MergedTree, NodeId, Origin};
+use slashopt::merge::{MergedTree, NodeId};
 use slashopt::path::LayerPath;
 use slashopt::plan::{self, ExtractPlan, Limits};
 use slashopt::quota;
@@ -279,25 +277,13 @@ pub(crate) fn classify(
     budget: &Budget,
     what: &str,
 ) -> Result<Collisions, Failure> {
-    use rayon::prelude::*;
-    let pairs = pairs_to_compare(tree, means);
-    let compare = |&(winner, loser): &(Origin, Origin)| {
-        let digest = |origin| {
-            use sha2::Digest as _;
-            let mut hash = sha2::Sha256::new();
-            Reader::new(budget).read(loaded, origin, |bytes| {
-                hash.update(bytes);
-                Ok(())
-            })?;
-            Ok::<_, HostError>(hash.finalize())
-        };
-        Ok(((winner, loser), digest(winner)? == digest(loser)?))
+    let sides = Sides {
+        left: loaded,
+        right: loaded,
     };
-    let compared: Vec<Result<_, HostError>> =
-        pool.install(|| pairs.par_iter().map(compare).collect());
-    let compared: HashMap<_, _> = compared
-        .into_iter()
-        .collect::<Result<_, _>>()
+    let pairs = pairs_to_compare(tree, means);
+    let compared = pool
+        .install(|| same_bytes(sides, &pairs, budget))
         .map_err(|error| Failure::host(what, error))?;
     Ok(Collisions::of(tree, &compared))
 }

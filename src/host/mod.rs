@@ -2,6 +2,7 @@
 //! what, and why.
 
 pub mod budget;
+pub mod compare;
 pub mod content;
 pub mod destination;
 pub mod extract;

@@ -1,0 +1,178 @@
+//! `collisions`: what overrides what, and whether it matters.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use slashopt::collisions::{Collision, Collisions, Explanation, SameBytes};
+use slashopt::environment::implied_runtimes;
+use slashopt::host::budget::Budget;
+use slashopt::host::inspect::package_facts;
+use slashopt::host::source::LoadedStack;
+use slashopt::merge::{MergedTree, Origin};
+use slashopt::packages::Packages;
+use slashopt::plan;
+use slashopt::runtime::Runtime;
+
+use super::collisions_packages::Contests;
+use super::env::named_runtime;
+use super::failure::{Exit, Failure};
+use super::json as shape;
+use super::report::Report;
+use super::stack::{LayerArgs, StackArgs, classify};
+use super::{GlobalArgs, Outcome, collisions_csv, collisions_text};
+
+const WHAT: &str = "cannot compare the layers";
+
+/// Not a doc comment, where the variable would need backticks, which help does not have.
+const RUNTIME_HELP: &str = "Find packages in this runtime's search order, such as python3.12 \
+    [default: what AWS_EXECUTION_ENV names, else the only one that the layers' folders imply]";
+
+/// Show what overrides what, and whether it matters
+///
+/// Packages come first, then the files that no package explains. Bytes are compared before something is called identical.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  slashopt collisions base.zip deps.zip
+  slashopt collisions base.zip deps.zip --runtime python3.12 --all
+  slashopt collisions base.zip deps.zip --format csv >collisions.csv
+  slashopt collisions base.zip deps.zip --on-collision error
+
+--format prints text, json or csv. With --on-collision error the exit status is 1 if anything but identical files collides.")]
+pub(crate) struct CollisionsArgs {
+    #[command(flatten)]
+    layers: LayerArgs,
+    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
+    runtime: Option<String>,
+    /// List everything instead of the first of each kind
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+/// Everything that is known of the collisions of a stack.
+#[derive(Clone, Copy)]
+pub(crate) struct Found<'a> {
+    pub(crate) loaded: &'a LoadedStack,
+    pub(crate) tree: &'a MergedTree<'a>,
+    pub(crate) collisions: &'a Collisions,
+    pub(crate) packages: &'a Packages,
+    pub(crate) explanation: &'a Explanation,
+    pub(crate) runtime: Option<&'static Runtime>,
+    /// Nobody named the runtime: the folders of the layers speak for no other one.
+    pub(crate) is_assumed: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Format {
+    Text,
+    Json,
+    Csv,
+}
+
+pub(crate) fn run(arguments: &CollisionsArgs, global: &GlobalArgs, report: &Report) -> Outcome {
+    let format = match global.format.as_deref() {
+        None | Some("text") => Format::Text,
+        Some("json") => Format::Json,
+        Some("csv") => Format::Csv,
+        Some(other) => {
+            return Err(
+                Failure::usage(format!("{WHAT}: --format: `{other}` is unknown"))
+                    .hint("this command prints `text`, `json` or `csv`"),
+            );
+        }
+    };
+    let named = named_runtime(arguments.runtime.as_deref())?;
+    let pool = arguments.stack.pool()?;
+    let budget = Budget::default();
+    let loaded = arguments
+        .stack
+        .load(&arguments.layers, WHAT, &pool, &budget, report)?;
+    let on_type_conflict = arguments.stack.on_type_conflict();
+    let linked = on_type_conflict.linked_directory();
+    let tree = MergedTree::merge(&loaded.stack, linked, &loaded.hasher);
+    let means = SameBytes::ByComparison;
+    let collisions = classify(&loaded, &tree, means, &pool, &budget, WHAT)?;
+    let runtime = named.or_else(|| only_implied(&tree));
+    let packages = if format == Format::Csv {
+        Packages::default()
+    } else {
+        let facts = pool.install(|| package_facts(&loaded, &budget));
+        let facts = facts.map_err(|error| Failure::host(WHAT, error))?;
+        Packages::of(&tree, &facts, runtime)
+    };
+    let found = Found {
+        loaded: &loaded,
+        tree: &tree,
+        collisions: &collisions,
+        packages: &packages,
+        explanation: &Explanation::of(&collisions, &packages),
+        runtime,
+        is_assumed: named.is_none(),
+    };
+    match format {
+        Format::Text => {
+            let text = collisions_text::text(found, arguments.all, report.paint());
+            report.result(text.as_bytes())?;
+        }
+        Format::Json => report.json(&to_json(found))?,
+        Format::Csv => report.result(&collisions_csv::rows(&tree, &collisions))?,
+    }
+    let on_collision = arguments.stack.on_collision();
+    Ok(
+        match plan::judge_collisions(&collisions, on_collision, on_type_conflict) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => Exit::Findings.into(),
+        },
+    )
+}
+
+/// The runtime that the folders speak for, if they speak for one only.
+fn only_implied(tree: &MergedTree<'_>) -> Option<&'static Runtime> {
+    match implied_runtimes(tree).as_slice() {
+        &[runtime] => Some(runtime),
+        _ => None,
+    }
+}
+
+fn to_json(found: Found<'_>) -> Value {
+    let contests = Contests(found);
+    let collisions: Vec<Value> = found
+        .collisions
+        .all
+        .iter()
+        .map(|collision| collision_json(found.tree, collision))
+        .collect();
+    json!({
+        "schema_version": shape::SCHEMA_VERSION,
+        "layers": shape::layers(found.loaded),
+        "runtime": found.runtime.map(|runtime| runtime.identifier),
+        "runtime_assumed": found.runtime.is_some() && found.is_assumed,
+        "collisions": collisions,
+        "packages": contests.to_json(),
+        "shared_classes": contests.shared_classes_json(),
+        "summary": shape::counts(&found.collisions.counts),
+    })
+}
+
+fn collision_json(tree: &MergedTree<'_>, collision: &Collision) -> Value {
+    let mut object = shape::with_path(&collision.path);
+    object.insert("class".to_owned(), collision.class.to_string().into());
+    object.insert("winner".to_owned(), side_json(tree, collision.winner));
+    let shadowed = collision.shadowed.iter();
+    object.insert(
+        "shadowed".to_owned(),
+        shadowed.map(|&loser| side_json(tree, loser)).collect(),
+    );
+    Value::Object(object)
+}
+
+fn side_json(tree: &MergedTree<'_>, origin: Origin) -> Value {
+    let mut object = Map::new();
+    object.insert("layer".to_owned(), origin.layer.number().into());
+    shape::put_object(&mut object, &tree.object_of(origin), tree.target_of(origin));
+    Value::Object(object)
+}
