@@ -8,7 +8,7 @@
 //!    archive ──> layer ──> merge ──> plan ─────────────────────> host: extract
 //!    (judged     (stack,   (tree,    (what to do,                       |
 //!     index)      quotas)   who won)  ordered and sized)                |
-//!                             ├────> collisions, check               reports
+//!                             ├────> collisions, diff, check         reports
 //!                             └────> runtime, environment               |
 //!                                                        cli: words, text, JSON, exit codes
 //! ```
@@ -16,9 +16,10 @@
 //! # Reading order
 //!
 //! [`path`] and [`entry`] say what a name and an object are, [`archive`] judges the bytes of one zip, [`layer`] makes a tree
-//! of it and a stack of layers, [`merge`] decides who wins, [`collisions`] says what was lost, [`plan`] what has to be done,
-//! [`quota`] what AWS would say, [`check`] what else would fail there. [`runtime`] is the table of runtimes, [`environment`] computes the variables. [`host`] is
-//! everything that touches the machine.
+//! of it and a stack of layers, [`merge`] decides who wins, [`collisions`] says what was lost, [`packages`] in which packages,
+//! [`diff`] what changed, [`plan`] what has to be done, [`quota`] what AWS would say, [`check`] what else would fail there.
+//! [`runtime`] is the table of runtimes, [`environment`] computes the variables. [`host`] is everything that touches the
+//! machine.
 //!
 //! # Words
 //!
@@ -38,6 +39,7 @@
 pub mod archive;
 pub mod check;
 pub mod collisions;
+pub mod diff;
 pub mod elf;
 pub mod entry;
 pub mod environment;

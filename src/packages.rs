@@ -238,6 +238,12 @@ impl Packages {
         self.sets.iter().filter(|set| set.is_contested())
     }
 
+    /// Whether a reader of the merged tree sees a package of a set: it wins, or something of it was not replaced.
+    pub fn is_visible(&self, set: &PackageSet, id: PackageId) -> bool {
+        set.winner == Some(id)
+            || set.state != State::Clean && self.get(id).is_some_and(|package| package.standing > 0)
+    }
+
     /// The set that a package is in.
     pub fn set_of(&self, id: PackageId) -> Option<&PackageSet> {
         self.sets.iter().find(|set| set.members.contains(&id))

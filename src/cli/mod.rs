@@ -8,6 +8,8 @@ mod collisions;
 mod collisions_csv;
 mod collisions_packages;
 mod collisions_text;
+mod diff;
+mod diff_text;
 #[cfg(feature = "documentation")]
 mod documentation;
 mod env;
@@ -116,6 +118,7 @@ enum Command {
     Which(which::WhichArgs),
     Check(check::CheckArgs),
     Collisions(collisions::CollisionsArgs),
+    Diff(diff::DiffArgs),
     #[cfg(feature = "documentation")]
     Completions(documentation::CompletionsArgs),
     #[cfg(feature = "documentation")]
@@ -135,6 +138,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Which(arguments) => which::run(&arguments, &cli.global, &report),
         Command::Check(arguments) => check::run(&arguments, &cli.global, &report),
         Command::Collisions(arguments) => collisions::run(&arguments, &cli.global, &report),
+        Command::Diff(arguments) => diff::run(&arguments, &cli.global, &report),
         #[cfg(feature = "documentation")]
         Command::Completions(arguments) => documentation::completions(&arguments, &report),
         #[cfg(feature = "documentation")]

@@ -143,13 +143,9 @@ impl<'a> Inventory<'a> {
     /// A bill of materials of the merged tree: `CycloneDX` 1.6. It says nothing of when and by whom, so that the same layers give
     /// the same bill.
     pub(crate) fn to_cyclonedx(self) -> Value {
-        // Of what was replaced nothing is in the tree.
-        let is_there = |id: PackageId, package: &Package, set: &PackageSet| {
-            set.winner == Some(id) || set.state != State::Clean && package.standing > 0
-        };
         let components: Vec<Value> = self
             .members()
-            .filter(|&(id, package, set)| is_there(id, package, set))
+            .filter(|&(id, _, set)| self.packages.is_visible(set, id))
             .map(|(id, package, set)| self.component(id, package, set))
             .collect();
         json!({

@@ -29,6 +29,10 @@ impl Paint {
         self.with("31", text)
     }
 
+    pub(crate) fn green(self, text: &str) -> String {
+        self.with("32", text)
+    }
+
     pub(crate) fn yellow(self, text: &str) -> String {
         self.with("33", text)
     }
