@@ -52,6 +52,7 @@ mod reports;
 
 /// The page to look at, in a browser.
 mod html_report;
+
 /// What would fail in the cloud: each rule, each format.
 mod check;
 
