@@ -88,6 +88,32 @@ impl<'s> MergedTree<'s> {
         merger.tree
     }
 
+    /// The tree of one layer alone, its nodes numbered as in the stack.
+    pub fn of_layer(stack: &'s LayerStack, id: LayerId, hasher: &NameHasher) -> Self {
+        let mut merger = Merger::new(stack, LinkedDirectory::Replace, hasher);
+        if let Some(layer) = stack.get(id) {
+            merger.add_layer(id, layer);
+        }
+        merger.tree
+    }
+
+    /// What the kernel's overlay file system shows of the trees of these layers, the lowest first: of a directory that several
+    /// have, mode and time are those of the topmost, also where that one has no entry for it (Linux,
+    /// *Documentation/filesystems/overlayfs.rst*, "Directories").
+    pub(crate) fn as_overlay(
+        stack: &'s LayerStack,
+        layers: &[LayerId],
+        hasher: &NameHasher,
+    ) -> Self {
+        let mut merger = Merger::new(stack, LinkedDirectory::Replace, hasher).with_topmost();
+        for &id in layers {
+            if let Some(layer) = stack.get(id) {
+                merger.add_layer(id, layer);
+            }
+        }
+        merger.tree
+    }
+
     /// The stack that was merged.
     pub const fn stack(&self) -> &'s LayerStack {
         self.stack

@@ -42,6 +42,17 @@ pub enum QuotaExceeded {
     FunctionAndLayers(u64),
 }
 
+/// What the service weighs of a layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Weight<'l> {
+    /// What the user called it.
+    pub source: &'l str,
+    /// The bytes of all its files and links.
+    pub unzipped_bytes: u64,
+    /// Which file it is; `None` for one that has no identity.
+    pub identity: Option<FileIdentity>,
+}
+
 /// Every quota that the stack exceeds, `task_root_bytes` being those of the function itself where they are known.
 /// `identities` tells the layers apart, in merge order; `None` for one that has no identity.
 pub fn judge(
@@ -49,34 +60,42 @@ pub fn judge(
     identities: &[Option<FileIdentity>],
     task_root_bytes: Option<u64>,
 ) -> Vec<QuotaExceeded> {
+    let identities = identities.iter().copied().chain(std::iter::repeat(None));
+    let weights: Vec<Weight<'_>> = stack
+        .in_merge_order()
+        .zip(identities)
+        .map(|((_, layer), identity)| Weight {
+            source: &layer.source,
+            unzipped_bytes: layer.unzipped_bytes(),
+            identity,
+        })
+        .collect();
+    judge_weights(&weights, task_root_bytes)
+}
+
+/// The same of layers of which no more than their weights is known, in merge order.
+pub fn judge_weights(weights: &[Weight<'_>], task_root_bytes: Option<u64>) -> Vec<QuotaExceeded> {
     let mut exceeded = Vec::new();
-    if stack.len() > MAX_LAYERS {
+    if weights.len() > MAX_LAYERS {
         exceeded.push(QuotaExceeded::Layers);
     }
-    for (position, identity) in identities.iter().enumerate() {
-        let Some(first) = identities
-            .iter()
-            .take(position)
-            .position(|other| identity.is_some() && other == identity)
-        else {
+    for (position, weight) in weights.iter().enumerate() {
+        let is_same =
+            |other: &&Weight<'_>| weight.identity.is_some() && other.identity == weight.identity;
+        let Some(first) = weights.iter().take(position).find(is_same) else {
             continue;
         };
-        let source = |at: usize| {
-            stack
-                .in_merge_order()
-                .nth(at)
-                .map(|(_, layer)| layer.source.clone())
-                .unwrap_or_default()
-        };
-        exceeded.push(QuotaExceeded::SameLayer(source(first), source(position)));
+        exceeded.push(QuotaExceeded::SameLayer(
+            first.source.to_owned(),
+            weight.source.to_owned(),
+        ));
     }
     let mut sum: u64 = 0;
-    for (id, layer) in stack.in_merge_order() {
-        let bytes = layer.unzipped_bytes();
-        if bytes >= MAX_UNZIPPED_BYTES {
-            exceeded.push(QuotaExceeded::Archive { layer: id.number() });
+    for (weight, number) in weights.iter().zip(1..) {
+        if weight.unzipped_bytes >= MAX_UNZIPPED_BYTES {
+            exceeded.push(QuotaExceeded::Archive { layer: number });
         }
-        sum = sum.saturating_add(bytes);
+        sum = sum.saturating_add(weight.unzipped_bytes);
     }
     match task_root_bytes {
         Some(task_root) if sum.saturating_add(task_root) > MAX_UNZIPPED_BYTES => exceeded.push(

@@ -5,8 +5,8 @@ use std::io;
 use std::process::ExitCode;
 
 use slashopt::archive::Rule;
-use slashopt::host::HostError;
 use slashopt::host::destination::Unsuitable;
+use slashopt::host::{HostError, Told};
 use slashopt::path::Escaped;
 use slashopt::plan::{LimitExceeded, PolicyViolation};
 
@@ -82,9 +82,11 @@ impl Failure {
     pub(crate) fn host(what: &str, error: HostError) -> Self {
         let exit = match &error {
             HostError::Refused { .. } | HostError::Limit(_) => Exit::Refused,
-            HostError::Destination { .. } | HostError::Interrupted(_) | HostError::Io { .. } => {
-                Exit::Machine
-            }
+            HostError::Child(told) if told.is_refusal => Exit::Refused,
+            HostError::Child(_)
+            | HostError::Destination { .. }
+            | HostError::Interrupted(_)
+            | HostError::Io { .. } => Exit::Machine,
         };
         let failure = Self {
             hint: hint_for(&error),
@@ -102,11 +104,36 @@ impl Failure {
                 layer: Some(layer.number),
                 ..failure
             },
+            HostError::Child(told) => Self {
+                layer: told.layer,
+                entry: told.entry,
+                ..failure
+            },
             HostError::Interrupted(signal) => Self {
                 signal: Some(signal),
                 ..failure
             },
             _ => failure,
+        }
+    }
+
+    /// A failure of a child process, for its parent.
+    pub(crate) fn told(error: &HostError) -> Told {
+        let (layer, entry) = match error {
+            HostError::Refused { layer, refusal } => {
+                let entry = refusal.entry.as_ref();
+                let entry = entry.map(|entry| Escaped(&entry.name).to_string());
+                (Some(layer.number), entry)
+            }
+            HostError::Io { layer, .. } => (layer.as_ref().map(|layer| layer.number), None),
+            _ => (None, None),
+        };
+        Told {
+            is_refusal: matches!(error, HostError::Refused { .. } | HostError::Limit(_)),
+            message: error.to_string(),
+            layer,
+            entry,
+            hint: hint_for(error),
         }
     }
 
@@ -169,6 +196,7 @@ fn hint_for(error: &HostError) -> Option<String> {
             }
             Unsuitable::Symlink => "name the directory that it leads to",
         },
+        HostError::Child(told) => return told.hint.clone(),
         HostError::Interrupted(_) => return None,
         HostError::Io { source, layer, .. } => match source.kind() {
             io::ErrorKind::NotFound if layer.is_some() => {

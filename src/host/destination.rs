@@ -12,7 +12,8 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{FileStat, Mode as ModeBits, SFlag, fstat};
 
 use super::HostError;
-use super::record::{CacheFolder, Record, State};
+use super::cache::CacheFolder;
+use super::record::{Record, State};
 use super::root::{examine, names_in, open_directory, uninterrupted};
 use super::stage::INSIDE_PREFIX;
 

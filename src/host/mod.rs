@@ -2,6 +2,7 @@
 //! what, and why.
 
 pub mod budget;
+pub mod cache;
 pub mod compare;
 pub mod content;
 pub mod destination;
@@ -82,6 +83,9 @@ impl LayerPlace {
 /// Why the machine did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
+    /// A process of ours failed that did the work.
+    #[error("{}", .0.message)]
+    Child(Told),
     /// A destination that must not be built into.
     #[error("`{destination}`: {reason}")]
     Destination {
@@ -116,6 +120,21 @@ pub enum HostError {
         /// Which rule, and by which entry.
         refusal: Box<Refusal>,
     },
+}
+
+/// A failure that a child process met, as it told it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Told {
+    /// Whether a layer is to blame: it breaks a rule, or a limit.
+    pub is_refusal: bool,
+    /// What failed, where, and why.
+    pub message: String,
+    /// The layer at fault, counted from 1.
+    pub layer: Option<usize>,
+    /// The entry at fault.
+    pub entry: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
 }
 
 /// Why no root appeared, and what could not be cleaned up.

@@ -4,19 +4,17 @@
 //! a file in the cache that names the root by device, inode and time of birth.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, renameat};
-use nix::sys::stat::{Mode as ModeBits, fstat};
+use nix::fcntl::renameat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use rustix::fs::{AtFlags, StatxFlags, XattrFlags, fgetxattr, fremovexattr, fsetxattr, statx};
 
-use super::root::{Root, create_directory, open_directory, uninterrupted};
+use super::cache::CacheFolder;
+use super::root::{Root, uninterrupted};
 use crate::entry::Mode;
 
 const ATTRIBUTE: &str = "user.slashopt.root";
@@ -84,7 +82,7 @@ impl Record {
             Ok(bytes) => std::str::from_utf8(buffer.get(..bytes)?).ok()?.to_owned(),
             Err(error) if error == Errno::ENODATA || is_without_attributes(error) => {
                 let name = file_name(root)?;
-                let folder = open_directory(cache.open()?, ROOTS).ok()?;
+                let folder = cache.open()?.open_below(ROOTS).ok()?;
                 let file = Root::new(folder).open_file(name.as_bytes()).ok()?;
                 let mut text = String::new();
                 File::from(file).take(256).read_to_string(&mut text).ok()?;
@@ -108,7 +106,7 @@ impl Record {
         match written {
             Err(error) if is_without_attributes(error) => {
                 let name = file_name(root).ok_or(error)?;
-                let folder = cache.make()?;
+                let folder = cache.open_or_make()?.make_below(ROOTS)?;
                 write_file(&folder, &name, &text)
             }
             Err(error) => Err(error.into()),
@@ -152,7 +150,7 @@ fn remove_file(root: impl AsFd, cache: &CacheFolder) {
     let Some((name, folder)) = file_name(root).zip(cache.open()) else {
         return;
     };
-    let Ok(folder) = open_directory(folder, ROOTS) else {
+    let Ok(folder) = folder.open_below(ROOTS) else {
         return;
     };
     let file = UnlinkatFlags::NoRemoveDir;
@@ -222,99 +220,8 @@ pub(super) fn remove_inherited(directory: impl AsFd) {
     }
 }
 
-/// The folder that records and caches are kept in.
-#[derive(Clone, Debug, Default)]
-pub struct CacheFolder {
-    candidates: Vec<PathBuf>,
-}
-
-impl CacheFolder {
-    /// `cache_dir` if given, else where the XDG base directory specification says, `/var/cache/slashopt` without a usable
-    /// home, and last a folder in the temporary directory. `variable` looks up the environment.
-    pub fn new(
-        cache_dir: Option<&Path>,
-        variable: impl Fn(&str) -> Option<std::ffi::OsString>,
-    ) -> Self {
-        let user = nix::unistd::geteuid().as_raw();
-        let absolute = |name: &str| {
-            variable(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
-        let candidates = match cache_dir {
-            Some(folder) => vec![folder.to_path_buf()],
-            None => [
-                absolute("XDG_CACHE_HOME").map(|folder| folder.join("slashopt")),
-                absolute("HOME")
-                    .filter(|home| home != Path::new("/"))
-                    .map(|home| home.join(".cache/slashopt")),
-                Some(PathBuf::from("/var/cache/slashopt")),
-                Some(
-                    absolute("TMPDIR")
-                        .unwrap_or_else(|| PathBuf::from("/tmp"))
-                        .join(format!("slashopt-{user}")),
-                ),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
-        };
-        Self { candidates }
-    }
-
-    /// Opens the first that is there, ours or root's, and writable by nobody else.
-    fn open(&self) -> Option<OwnedFd> {
-        self.candidates
-            .iter()
-            .find_map(|folder| open_own(folder).ok())
-    }
-
-    /// The folder of the records in the first candidate that can be used, made if need be.
-    fn make(&self) -> io::Result<OwnedFd> {
-        let mut failure = io::Error::from(Errno::ENOENT);
-        for folder in &self.candidates {
-            match make_roots(folder) {
-                Ok(roots) => return Ok(roots),
-                Err(error) => {
-                    let text = format!("the cache folder `{}`: {error}", folder.display());
-                    failure = io::Error::other(text);
-                }
-            }
-        }
-        Err(failure)
-    }
-}
-
 /// The folder in the cache that records are kept in.
-const ROOTS: &[u8] = b"roots";
-
-fn make_roots(folder: &Path) -> io::Result<OwnedFd> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
-    let folder = open_own(folder)?;
-    match create_directory(&folder, ROOTS, Mode::PRIVATE) {
-        Ok(()) | Err(Errno::EEXIST) => Ok(open_directory(&folder, ROOTS)?),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Opens a folder that is ours or root's and that nobody else may write.
-fn open_own(folder: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let folder = uninterrupted(|| open(folder, flags, ModeBits::empty()))?;
-    let about = fstat(&folder)?;
-    let is_trusted = about.st_uid == nix::unistd::geteuid().as_raw() || about.st_uid == 0;
-    if is_trusted && about.st_mode & 0o022 == 0 {
-        Ok(folder)
-    } else {
-        Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            "others may write it",
-        ))
-    }
-}
+const ROOTS: &str = "roots";
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,8 @@ pub(super) struct Merger<'s, 'h> {
     pub(super) tree: MergedTree<'s>,
     hasher: &'h NameHasher,
     linked: LinkedDirectory,
+    /// Whether the topmost layer that has a directory decides about it, with an entry for it or without.
+    is_topmost_deciding: bool,
     table: HashTable<u32>,
     /// The keyed hash of each node's path.
     hashes: Vec<u64>,
@@ -42,9 +44,15 @@ impl<'s, 'h> Merger<'s, 'h> {
             tree,
             hasher,
             linked,
+            is_topmost_deciding: false,
             table: HashTable::new(),
             hashes: path_hashes,
         }
+    }
+
+    pub(super) const fn with_topmost(mut self) -> Self {
+        self.is_topmost_deciding = true;
+        self
     }
 
     pub(super) fn add_layer(&mut self, id: LayerId, layer: &Layer) {
@@ -159,7 +167,7 @@ impl<'s, 'h> Merger<'s, 'h> {
             return existing;
         }
         let before = self.tree.node(NodeId(existing)).provider;
-        if layer.entry_of(origin.node).is_some() {
+        if self.is_topmost_deciding || layer.entry_of(origin.node).is_some() {
             self.remember(existing, before, NONE);
             if let Some(node) = self.tree.nodes.get_mut(existing as usize) {
                 node.provider = origin;

@@ -1,0 +1,162 @@
+//! The cache: one immutable tree a layer, and a record a stack, so that a function starts without reading an archive.
+//!
+//! ```text
+//! trees/NAME       a tree: a layer (`1-DIGEST`), corrections (`1c-DIGEST`) or a whole merge (`1m-DIGEST`) of a stack
+//! records/NAME     what the tree is made of, when it was known to be whole; written last, without it there is no tree
+//! manifests/NAME   every object of the tree with its checksum
+//! stacks/DIGEST    which trees a stack is mounted of, and what there is to say of it; locked by whoever uses it
+//! memo/ID          the digest of a file or directory that has not changed since
+//! locks/           locks of builders        trash/  what is being removed        roots/  see `record`
+//! ```
+//!
+//! Trees are built by the engine that `extract` has, under a lock, and renamed in. Who starts a function takes no lock but a
+//! shared one on the stack's record, and does nothing that grows with the layers.
+
+use std::os::fd::OwnedFd;
+
+use super::{HostError, Told};
+use crate::archive::Strictness;
+use crate::digest::Digest;
+use crate::plan::{Limits, OnCollision, OnTypeConflict};
+use crate::quota::{FileIdentity, Weight};
+use crate::summary::Summary;
+
+mod folder;
+
+pub use folder::CacheFolder;
+
+use super::source::LayerInput;
+
+/// What decides which tree a stack becomes, and whether it may be one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Policy {
+    /// Under [`OnCollision::Error`] the bytes of what collides are compared. Whether the collisions are too many is for the
+    /// caller to judge, by [`Summary::judge`].
+    pub on_collision: OnCollision,
+    /// How conflicts of kind are merged.
+    pub on_type_conflict: OnTypeConflict,
+    /// How much ambiguity is accepted.
+    pub strictness: Strictness,
+    /// What stops bombs.
+    pub limits: Limits,
+}
+
+/// How trees are built that are missing.
+#[derive(Clone, Copy, Debug)]
+pub struct Building {
+    /// Threads to build with.
+    pub threads: usize,
+    /// Whether a tree must survive a power cut once it is there; then it is believed after one.
+    pub is_durable: bool,
+    /// How a failure in the process that builds is told in this one.
+    pub describe: fn(&HostError) -> Told,
+}
+
+/// One layer of a stack that is ready.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReadyLayer {
+    /// What the user called it.
+    pub source: String,
+    /// The SHA-256 of the archive; of the listing, contents included, for a directory.
+    pub digest: Digest,
+    /// Which file it is, to recognise one that is named twice.
+    pub identity: Option<FileIdentity>,
+    /// Bytes of the archive; of all files for a directory.
+    pub code_bytes: u64,
+    /// Bytes of all its files and links.
+    pub unzipped_bytes: u64,
+    /// How many objects it names.
+    pub entries: u64,
+}
+
+/// A case in which `--lenient` accepted what would be refused otherwise.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Admitted {
+    /// The entry, if it is one's fault.
+    pub entry: Option<Vec<u8>>,
+    /// The rule that is broken, in words.
+    pub rule: String,
+}
+
+/// A stack whose trees are in the cache, to be mounted. Nothing of it is removed as long as `locks` are open, in this process
+/// or in the one that takes its place.
+#[derive(Debug)]
+pub struct Ready {
+    /// The trees to put one above the other, lowest first. None: an empty directory. One: bind it. More: an overlay.
+    pub directories: Vec<OwnedFd>,
+    /// Their names in `folder`, for kernels that take no descriptors.
+    pub names: Vec<String>,
+    /// The directory that they lie in.
+    pub folder: OwnedFd,
+    /// What keeps the trees from being removed: descriptors from 200 on, closed on `execve` until somebody says otherwise.
+    /// One, but for a cache that we may not write.
+    pub locks: Vec<OwnedFd>,
+    /// The layers in merge order.
+    pub layers: Vec<ReadyLayer>,
+    /// What there is to say of the merged tree.
+    pub summary: Summary,
+    /// What was accepted under `--lenient`, the layer's number first.
+    pub admitted: Vec<(usize, Admitted)>,
+    /// Whether it was all there.
+    pub is_warm: bool,
+    /// What could not be removed, a sentence each for the user.
+    pub left_behind: Vec<String>,
+}
+
+impl Ready {
+    /// What [`crate::quota::judge_weights`] wants to know.
+    pub fn weights(&self) -> Vec<Weight<'_>> {
+        self.layers
+            .iter()
+            .map(|layer| Weight {
+                source: &layer.source,
+                unzipped_bytes: layer.unzipped_bytes,
+                identity: layer.identity,
+            })
+            .collect()
+    }
+}
+
+/// An open cache.
+#[derive(Debug)]
+pub struct Cache {
+    folder: folder::Folder,
+}
+
+impl Cache {
+    /// Opens the cache, and makes it if it is not there yet.
+    ///
+    /// # Errors
+    ///
+    /// Why none of the folders can be used.
+    pub fn open(folders: &CacheFolder) -> Result<Self, HostError> {
+        folders
+            .open_or_make()
+            .map(|folder| Self { folder })
+            .map_err(|error| HostError::io("open it", "the cache", error))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &std::path::Path {
+        &self.folder.path
+    }
+
+    /// Makes a stack ready to be mounted. The process must have one thread, and still has when this returns: what needs more is
+    /// done by a child that does not survive it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the lowest layer, or why the cache cannot be used.
+    pub fn prepare(
+        &self,
+        _inputs: &[LayerInput],
+        _policy: &Policy,
+        _building: &Building,
+    ) -> Result<Ready, HostError> {
+        Err(HostError::io(
+            "build",
+            self.path().display().to_string(),
+            nix::errno::Errno::ENOSYS,
+        ))
+    }
+}
