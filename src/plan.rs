@@ -4,7 +4,6 @@
 
 use std::ops::Range;
 
-use crate::collisions::{Class, Collisions};
 use crate::entry::Kind;
 use crate::layer::LayerStack;
 use crate::merge::{LinkedDirectory, MergedTree, NodeId};
@@ -81,41 +80,6 @@ pub fn listed(examples: &[LayerPath], count: usize) -> String {
     }
 }
 
-/// Judges the collisions of a tree that is to be built.
-///
-/// # Errors
-///
-/// The policy that forbids it.
-pub fn judge_collisions(
-    collisions: &Collisions,
-    on_collision: OnCollision,
-    on_type_conflict: OnTypeConflict,
-) -> Result<(), PolicyViolation> {
-    let examples = |least: Class| {
-        collisions
-            .all
-            .iter()
-            .filter(|collision| collision.class >= least)
-            .take(EXAMPLES)
-            .map(|collision| collision.path.clone())
-            .collect()
-    };
-    let counts = collisions.counts;
-    if on_type_conflict == OnTypeConflict::Error && counts.r#type > 0 {
-        return Err(PolicyViolation::TypeConflicts {
-            count: counts.r#type,
-            examples: examples(Class::Type),
-        });
-    }
-    if on_collision == OnCollision::Error && counts.that_matter() > 0 {
-        return Err(PolicyViolation::Collisions {
-            count: counts.that_matter(),
-            examples: examples(Class::Mode),
-        });
-    }
-    Ok(())
-}
-
 /// Bounds that hold whatever AWS's quotas say: they stop archives that are made to fill a disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
@@ -163,19 +127,28 @@ impl Limits {
     ///
     /// The limit that is exceeded.
     pub fn judge(&self, stack: &LayerStack) -> Result<(), LimitExceeded> {
-        let entries = stack
-            .in_merge_order()
-            .map(|(_, layer)| layer.entries() as u64)
-            .sum();
+        let sums = stack.in_merge_order().fold((0, 0), |sums, (_, layer)| {
+            let (entries, bytes): (u64, u64) = sums;
+            (
+                entries.saturating_add(layer.entries() as u64),
+                bytes.saturating_add(layer.unzipped_bytes()),
+            )
+        });
+        self.judge_sums(sums)
+    }
+
+    /// Judges how many entries there are, and how many bytes they unzip to.
+    ///
+    /// # Errors
+    ///
+    /// The limit that is exceeded.
+    pub const fn judge_sums(&self, (entries, bytes): (u64, u64)) -> Result<(), LimitExceeded> {
         if entries > self.max_entries {
             return Err(LimitExceeded::Entries {
                 entries,
                 limit: self.max_entries,
             });
         }
-        let bytes = stack.in_merge_order().fold(0, |sum: u64, (_, layer)| {
-            sum.saturating_add(layer.unzipped_bytes())
-        });
         if bytes > self.max_bytes {
             return Err(LimitExceeded::Bytes {
                 bytes,

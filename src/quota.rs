@@ -60,8 +60,13 @@ pub fn judge(
     identities: &[Option<FileIdentity>],
     task_root_bytes: Option<u64>,
 ) -> Vec<QuotaExceeded> {
+    judge_weights(&weights(stack, identities), task_root_bytes)
+}
+
+/// What the service weighs of the layers of a stack, in merge order.
+pub fn weights<'l>(stack: &'l LayerStack, identities: &[Option<FileIdentity>]) -> Vec<Weight<'l>> {
     let identities = identities.iter().copied().chain(std::iter::repeat(None));
-    let weights: Vec<Weight<'_>> = stack
+    stack
         .in_merge_order()
         .zip(identities)
         .map(|((_, layer), identity)| Weight {
@@ -69,8 +74,7 @@ pub fn judge(
             unzipped_bytes: layer.unzipped_bytes(),
             identity,
         })
-        .collect();
-    judge_weights(&weights, task_root_bytes)
+        .collect()
 }
 
 /// The same of layers of which no more than their weights is known, in merge order.

@@ -25,8 +25,9 @@ use super::check_annotations::{github, sarif};
 use super::check_text::{self, Shown};
 use super::env::{RUNTIME_HELP, assignments, named_runtime};
 use super::failure::{Exit, Failure};
+use super::layer::LayerArgs;
 use super::report::Report;
-use super::stack::{LayerArgs, StackArgs};
+use super::stack::StackArgs;
 use super::{GlobalArgs, Outcome};
 
 /// The rule whose findings `--on-type-conflict error` makes errors.

@@ -12,15 +12,16 @@ use slashopt::host::inspect::package_facts;
 use slashopt::host::source::LoadedStack;
 use slashopt::merge::{MergedTree, Origin};
 use slashopt::packages::Packages;
-use slashopt::plan;
+use slashopt::plan::{OnCollision, OnTypeConflict};
 use slashopt::runtime::Runtime;
 
 use super::collisions_packages::Contests;
 use super::env::named_runtime;
 use super::failure::{Exit, Failure};
 use super::json as shape;
+use super::layer::LayerArgs;
 use super::report::Report;
-use super::stack::{LayerArgs, StackArgs, classify};
+use super::stack::{StackArgs, classify};
 use super::{GlobalArgs, Outcome, collisions_csv, collisions_text};
 
 const WHAT: &str = "cannot compare the layers";
@@ -121,13 +122,15 @@ pub(crate) fn run(arguments: &CollisionsArgs, global: &GlobalArgs, report: &Repo
         Format::Json => report.json(&to_json(found))?,
         Format::Csv => report.result(&collisions_csv::rows(&tree, &collisions))?,
     }
-    let on_collision = arguments.stack.on_collision();
-    Ok(
-        match plan::judge_collisions(&collisions, on_collision, on_type_conflict) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => Exit::Findings.into(),
-        },
-    )
+    let counts = &collisions.counts;
+    let is_forbidden = arguments.stack.on_collision() == OnCollision::Error
+        && counts.that_matter() > 0
+        || on_type_conflict == OnTypeConflict::Error && counts.r#type > 0;
+    Ok(if is_forbidden {
+        Exit::Findings.into()
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// The runtime that the folders speak for, if they speak for one only.

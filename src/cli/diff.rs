@@ -20,8 +20,9 @@ use slashopt::packages::{Package, PackageId, Packages};
 use super::collisions_packages::version_json;
 use super::failure::{Exit, Failure};
 use super::json as shape;
+use super::layer::LayerArgs;
 use super::report::Report;
-use super::stack::{LayerArgs, StackArgs};
+use super::stack::StackArgs;
 use super::{GlobalArgs, Outcome, diff_text};
 
 const WHAT: &str = "cannot compare";

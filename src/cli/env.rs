@@ -18,8 +18,9 @@ use slashopt::runtime::Runtime;
 use super::env_explanation::shown;
 use super::env_formats::{self, Format, Shape};
 use super::failure::{Exit, Failure};
+use super::layer::LayerArgs;
 use super::report::Report;
-use super::stack::{LayerArgs, StackArgs};
+use super::stack::StackArgs;
 use super::{GlobalArgs, Outcome};
 
 /// The variable in which AWS's images, and functions, carry their runtime.

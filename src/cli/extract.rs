@@ -19,12 +19,14 @@ use slashopt::host::extract::{Extraction, Progress, read_umask};
 use slashopt::host::interrupt::Interrupt;
 use slashopt::host::source::LoadedStack;
 use slashopt::merge::MergedTree;
-use slashopt::plan::{ExtractPlan, OnCollision, OnTypeConflict, judge_collisions};
+use slashopt::plan::{ExtractPlan, OnCollision, OnTypeConflict};
+use slashopt::summary::Summary;
 
 use super::failure::Failure;
 use super::json;
+use super::layer::LayerArgs;
 use super::report::Report;
-use super::stack::{LayerArgs, StackArgs, classify, tree_warnings, waived};
+use super::stack::{StackArgs, classify, tree_warnings, waived};
 use super::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot extract";
@@ -113,10 +115,12 @@ pub(crate) fn run(arguments: &ExtractArgs, global: &GlobalArgs, report: &Report)
         SameBytes::ByChecksum
     };
     let collisions = classify(&loaded, &tree, means, &pool, &budget, WHAT)?;
-    judge_collisions(&collisions, on_collision, on_type_conflict)
-        .map_err(|violation| Failure::policy(WHAT, &violation))?;
     let plan = ExtractPlan::new(&tree);
-    let mut warnings = tree_warnings(&tree, &plan, &collisions, on_collision);
+    let summary = Summary::of(&tree, &plan, &collisions);
+    summary
+        .judge(on_collision, on_type_conflict)
+        .map_err(|violation| Failure::policy(WHAT, &violation))?;
+    let mut warnings = tree_warnings(&summary, on_collision);
 
     let is_changed = destination.found != Found::Wanted;
     if !is_changed && !arguments.dry_run {
@@ -301,7 +305,7 @@ fn grouped(number: u64) -> String {
 
 /// Bytes as people read them.
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-fn human_bytes(bytes: u64) -> String {
+pub(crate) fn human_bytes(bytes: u64) -> String {
     let mut amount = bytes as f64;
     for unit in ["bytes", "KiB", "MiB"] {
         if amount < 1024.0 {

@@ -80,60 +80,40 @@ impl Failure {
 
     /// What the machine, or a layer, did not allow; `what` could not be done.
     pub(crate) fn host(what: &str, error: HostError) -> Self {
-        let exit = match &error {
-            HostError::Refused { .. } | HostError::Limit(_) => Exit::Refused,
-            HostError::Child(told) if told.is_refusal => Exit::Refused,
-            HostError::Child(_)
-            | HostError::Destination { .. }
-            | HostError::Interrupted(_)
-            | HostError::Io { .. } => Exit::Machine,
+        let exit = if is_refusal(&error) {
+            Exit::Refused
+        } else {
+            Exit::Machine
         };
         let failure = Self {
             hint: hint_for(&error),
+            signal: match error {
+                HostError::Interrupted(signal) => Some(signal),
+                _ => None,
+            },
             ..Self::new(exit, format!("{what}: {error}"))
         };
-        match error {
-            HostError::Refused { layer, refusal } => Self {
-                layer: Some(layer.number),
-                entry: refusal.entry.map(|entry| Escaped(&entry.name).to_string()),
-                ..failure
-            },
-            HostError::Io {
-                layer: Some(layer), ..
-            } => Self {
-                layer: Some(layer.number),
-                ..failure
-            },
-            HostError::Child(told) => Self {
-                layer: told.layer,
-                entry: told.entry,
-                ..failure
-            },
-            HostError::Interrupted(signal) => Self {
-                signal: Some(signal),
-                ..failure
-            },
-            _ => failure,
+        let (layer, entry) = fault(error);
+        Self {
+            layer,
+            entry,
+            ..failure
         }
     }
 
     /// A failure of a child process, for its parent.
-    pub(crate) fn told(error: &HostError) -> Told {
-        let (layer, entry) = match error {
-            HostError::Refused { layer, refusal } => {
-                let entry = refusal.entry.as_ref();
-                let entry = entry.map(|entry| Escaped(&entry.name).to_string());
-                (Some(layer.number), entry)
-            }
-            HostError::Io { layer, .. } => (layer.as_ref().map(|layer| layer.number), None),
-            _ => (None, None),
-        };
-        Told {
-            is_refusal: matches!(error, HostError::Refused { .. } | HostError::Limit(_)),
+    pub(crate) fn told(error: HostError) -> Told {
+        let told = Told {
+            is_refusal: is_refusal(&error),
             message: error.to_string(),
+            hint: hint_for(&error),
+            ..Told::default()
+        };
+        let (layer, entry) = fault(error);
+        Told {
             layer,
             entry,
-            hint: hint_for(error),
+            ..told
         }
     }
 
@@ -161,9 +141,55 @@ impl Failure {
     }
 }
 
+/// Whether a layer is to blame, and not this machine.
+fn is_refusal(error: &HostError) -> bool {
+    match error {
+        HostError::Limit(_)
+        | HostError::NotAdmitted { .. }
+        | HostError::OtherDigest { .. }
+        | HostError::Refused { .. } => true,
+        HostError::Child(told) => told.is_refusal,
+        HostError::Destination { .. }
+        | HostError::Interrupted(_)
+        | HostError::Io { .. }
+        | HostError::NotCached { .. } => false,
+    }
+}
+
+/// The number of the layer and the name of the entry at fault, if they are.
+fn fault(error: HostError) -> (Option<usize>, Option<String>) {
+    let shown = |name: &[u8]| Escaped(name).to_string();
+    match error {
+        HostError::Child(told) => (told.layer, told.entry),
+        HostError::NotAdmitted { layer, admitted } => {
+            (Some(layer.number), admitted.entry.as_deref().map(shown))
+        }
+        HostError::NotCached { layer, .. } | HostError::OtherDigest { layer, .. } => {
+            (Some(layer.number), None)
+        }
+        HostError::Refused { layer, refusal } => (
+            Some(layer.number),
+            refusal.entry.map(|entry| shown(&entry.name)),
+        ),
+        HostError::Io { layer, .. } => (layer.map(|layer| layer.number), None),
+        HostError::Destination { .. } | HostError::Interrupted(_) | HostError::Limit(_) => {
+            (None, None)
+        }
+    }
+}
+
 /// What to do about it.
 fn hint_for(error: &HostError) -> Option<String> {
     let hint = match error {
+        HostError::NotAdmitted { .. } => {
+            "--lenient accepts this and reports it; better, pack the layer again"
+        }
+        HostError::NotCached { .. } => {
+            "`slashopt cache add FILE` puts it there, and FILE@sha256:HEX names both"
+        }
+        HostError::OtherDigest { .. } => {
+            "this is not the layer that was meant: fetch it again, or correct the digest"
+        }
         HostError::Refused { refusal, .. } if refusal.rule.is_harmless() => {
             "--lenient accepts this and reports it; better, pack the layer again"
         }

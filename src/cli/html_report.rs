@@ -20,8 +20,9 @@ use slashopt::path::Escaped;
 use slashopt::quota::MAX_UNZIPPED_BYTES;
 
 use super::failure::Failure;
+use super::layer::LayerArgs;
 use super::report::Report;
-use super::stack::{LayerArgs, StackArgs, classify};
+use super::stack::{StackArgs, classify};
 use super::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot make the report";

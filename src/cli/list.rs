@@ -17,9 +17,10 @@ use slashopt::path::Escaped;
 use super::env::{RUNTIME_HELP, named_runtime};
 use super::failure::Failure;
 use super::json as shape;
+use super::layer::LayerArgs;
 use super::packages::Inventory;
 use super::report::Report;
-use super::stack::{LayerArgs, StackArgs};
+use super::stack::StackArgs;
 use super::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot list";

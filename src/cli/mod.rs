@@ -1,6 +1,7 @@
 //! What can be typed, and who carries it out. Everything in this folder belongs to the program, not to the library:
 //! all words, all of clap, and every line that is printed.
 
+mod cache;
 mod check;
 mod check_annotations;
 mod check_text;
@@ -19,8 +20,10 @@ mod extract;
 mod failure;
 mod html_report;
 mod json;
+mod layer;
 mod list;
 mod packages;
+mod ready;
 mod report;
 mod stack;
 mod which;
@@ -111,6 +114,7 @@ enum Color {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Cache(cache::CacheArgs),
     Extract(extract::ExtractArgs),
     Env(env::EnvArgs),
     List(list::ListArgs),
@@ -131,6 +135,7 @@ pub(crate) fn main() -> ExitCode {
     trace(cli.global.verbose);
     let report = Report::new(&cli.global);
     let outcome = match cli.command {
+        Command::Cache(arguments) => cache::run(&arguments, &cli.global, &report),
         Command::Extract(arguments) => extract::run(&arguments, &cli.global, &report),
         Command::Env(arguments) => env::run(&arguments, &cli.global, &report),
         Command::List(arguments) => list::run(&arguments, &cli.global, &report),

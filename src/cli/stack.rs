@@ -1,36 +1,25 @@
 //! Layers as they are typed, and how they are read, merged and judged: what every command shares that takes LAYERs.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use rayon::ThreadPool;
 
 use slashopt::archive::Strictness;
-use slashopt::collisions::{Class, Collisions, SameBytes, pairs_to_compare};
-use slashopt::host::budget::Budget;
-use slashopt::host::budget::most_threads;
-use slashopt::host::compare::{Sides, same_bytes};
+use slashopt::collisions::{Collisions, SameBytes};
+use slashopt::host::budget::{Budget, most_threads};
+use slashopt::host::cache::{Cache, CacheFolder};
+use slashopt::host::compare;
 use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack};
-use slashopt::merge::{MergedTree, NodeId};
-use slashopt::path::LayerPath;
-use slashopt::plan::{self, ExtractPlan, Limits};
-use slashopt::quota;
+use slashopt::merge::MergedTree;
+use slashopt::path::Escaped;
+use slashopt::plan::{self, Limits};
+use slashopt::quota::{self, Weight};
+use slashopt::summary::{Paths, Summary};
 
 use super::failure::{Exit, Failure};
+use super::layer::LayerArgs;
 use super::report::Report;
-
-/// Not a doc comment, where the variable would need backticks, which help does not have.
-const LAYER_HELP: &str = "Layers in merge order, the first is lowest: zip files, directories, or - for a zip on \
-    standard input [default: what SLASHOPT_LAYERS names, one a line or separated by commas]";
-
-/// Layers in merge order, lowest first.
-#[derive(Debug, Args)]
-pub(crate) struct LayerArgs {
-    #[arg(value_name = "LAYER", help = LAYER_HELP)]
-    pub(crate) layers: Vec<OsString>,
-}
 
 /// How layers are read and merged.
 #[derive(Debug, Args)]
@@ -115,13 +104,31 @@ impl StackArgs {
         }
     }
 
-    /// The threads to work with: never more than the limit of descriptors has files for.
-    pub(crate) fn pool(&self) -> Result<ThreadPool, Failure> {
+    pub(crate) const fn limits(&self) -> Limits {
+        Limits {
+            max_bytes: self.max_bytes,
+            max_entries: self.max_entries,
+        }
+    }
+
+    /// The cache, made if need be.
+    pub(crate) fn cache(&self, what: &str) -> Result<Cache, Failure> {
+        let folders = CacheFolder::new(self.cache_dir.as_deref(), |name| std::env::var_os(name));
+        Cache::open(&folders).map_err(|error| Failure::host(what, error))
+    }
+
+    /// How many threads to work with: never more than the limit of descriptors has files for.
+    pub(crate) fn threads(&self) -> usize {
         let threads = match self.threads {
             Some(threads) => threads.into(),
             None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         };
-        let threads = threads.min(most_threads());
+        threads.min(most_threads())
+    }
+
+    /// The threads to work with: never more than the limit of descriptors has files for.
+    pub(crate) fn pool(&self) -> Result<ThreadPool, Failure> {
+        let threads = self.threads();
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
@@ -162,12 +169,16 @@ impl StackArgs {
         budget: &Budget,
     ) -> Result<LoadedStack, Failure> {
         let inputs = layers.inputs(what)?;
+        let is_cached = |input: &LayerInput| matches!(input, LayerInput::Cached(_));
+        let cache = inputs
+            .iter()
+            .any(is_cached)
+            .then(|| self.cache(what))
+            .transpose()?;
         let options = LoadOptions {
             strictness: self.strictness(),
-            limits: Limits {
-                max_bytes: self.max_bytes,
-                max_entries: self.max_entries,
-            },
+            limits: self.limits(),
+            cache: cache.as_ref(),
         };
         pool.install(|| LoadedStack::load(&inputs, options, budget))
             .map_err(|error| Failure::host(what, error))
@@ -187,7 +198,23 @@ impl StackArgs {
         what: &str,
         report: &Report,
     ) -> Result<(), Failure> {
-        let exceeded = self.exceeded_quotas(loaded);
+        self.judge_weights(
+            &quota::weights(&loaded.stack, loaded.identities()),
+            what,
+            report,
+        )
+    }
+
+    pub(crate) fn judge_weights(
+        &self,
+        weights: &[Weight<'_>],
+        what: &str,
+        report: &Report,
+    ) -> Result<(), Failure> {
+        if self.quota == Quota::Off {
+            return Ok(());
+        }
+        let exceeded = quota::judge_weights(weights, None);
         if self.quota == Quota::Error
             && let Some(first) = exceeded.first()
         {
@@ -210,61 +237,15 @@ impl StackArgs {
 
 /// What was waived, for a warning.
 pub(crate) fn waived(refusal: &slashopt::archive::Refusal) -> String {
-    match &refusal.entry {
-        Some(entry) => format!(
-            "entry `{}`: {} (accepted by --lenient)",
-            slashopt::path::Escaped(&entry.name),
-            refusal.rule
-        ),
-        None => format!("{} (accepted by --lenient)", refusal.rule),
-    }
+    let entry = refusal.entry.as_ref();
+    accepted(entry.map(|entry| entry.name.as_slice()), &refusal.rule)
 }
 
-impl LayerArgs {
-    /// The layers that were named, by argument or by `SLASHOPT_LAYERS`; none is no error.
-    pub(crate) fn named(&self) -> Vec<OsString> {
-        if !self.layers.is_empty() {
-            return self.layers.clone();
-        }
-        let variable = std::env::var_os("SLASHOPT_LAYERS").unwrap_or_default();
-        let parts = variable
-            .as_bytes()
-            .split(|&byte| byte == b'\n' || byte == b',');
-        parts
-            .map(<[u8]>::trim_ascii)
-            .filter(|part| !part.is_empty())
-            .map(|part| OsString::from_vec(part.to_vec()))
-            .collect()
-    }
-
-    /// What they are read from, at least one.
-    fn inputs(&self, what: &str) -> Result<Vec<LayerInput>, Failure> {
-        let named = self.named();
-        if named.is_empty() {
-            return Err(Failure::usage(format!("{what}: no layer is named"))
-                .hint("name zip files or directories in merge order, or set SLASHOPT_LAYERS"));
-        }
-        if named
-            .iter()
-            .filter(|layer| *layer == OsStr::new("-"))
-            .count()
-            > 1
-        {
-            return Err(
-                Failure::usage(format!("{what}: standard input can be read once"))
-                    .hint("give `-` for one layer only"),
-            );
-        }
-        Ok(named
-            .into_iter()
-            .map(|layer| {
-                if layer == OsStr::new("-") {
-                    LayerInput::Stdin
-                } else {
-                    LayerInput::Path(layer.into())
-                }
-            })
-            .collect())
+/// What was accepted, and whose fault it is.
+pub(crate) fn accepted(entry: Option<&[u8]>, rule: &impl std::fmt::Display) -> String {
+    match entry {
+        Some(entry) => format!("entry `{}`: {rule} (accepted by --lenient)", Escaped(entry)),
+        None => format!("{rule} (accepted by --lenient)"),
     }
 }
 
@@ -277,64 +258,42 @@ pub(crate) fn classify(
     budget: &Budget,
     what: &str,
 ) -> Result<Collisions, Failure> {
-    let sides = Sides {
-        left: loaded,
-        right: loaded,
-    };
-    let pairs = pairs_to_compare(tree, means);
-    let compared = pool
-        .install(|| same_bytes(sides, &pairs, budget))
-        .map_err(|error| Failure::host(what, error))?;
-    Ok(Collisions::of(tree, &compared))
+    compare::classify(loaded, tree, means, pool, budget).map_err(|error| Failure::host(what, error))
 }
 
 /// What a user should know of a merged tree before it is used.
-pub(crate) fn tree_warnings(
-    tree: &MergedTree<'_>,
-    plan: &ExtractPlan,
-    collisions: &Collisions,
-    on_collision: plan::OnCollision,
-) -> Vec<String> {
+pub(crate) fn tree_warnings(summary: &Summary, on_collision: plan::OnCollision) -> Vec<String> {
     let mut warnings = Vec::new();
-    if on_collision == plan::OnCollision::Warn && collisions.counts.that_matter() > 0 {
-        warnings.push(overridden(collisions));
+    if on_collision == plan::OnCollision::Warn && summary.overridden.count > 0 {
+        warnings.push(overridden(summary));
     }
-    // The function runs as an ordinary user; all files of a layer belong to root.
-    let is_unreadable = |&&file: &&NodeId| tree.object(file).mode.bits() & 0o004 == 0;
-    let unreadable = sorted_paths(tree, plan.files.iter().filter(is_unreadable));
-    let outside = sorted_paths(
-        tree,
-        plan.symlinks.iter().filter(|&&link| tree.leaves_root(link)),
-    );
     for (paths, one, several) in [
         (
-            unreadable,
+            &summary.unreadable,
             "file is unreadable to Lambda's user",
             "files are unreadable to Lambda's user",
         ),
-        (outside, "link leads out of /opt", "links lead out of /opt"),
+        (
+            &summary.leaving,
+            "link leads out of /opt",
+            "links lead out of /opt",
+        ),
     ] {
-        if !paths.is_empty() {
-            let what = if paths.len() == 1 { one } else { several };
-            let named = plan::listed(&paths, paths.len());
-            warnings.push(format!("{} {what}: {named}", paths.len()));
+        let Paths { count, examples } = paths;
+        if *count > 0 {
+            let what = if *count == 1 { one } else { several };
+            warnings.push(format!(
+                "{count} {what}: {}",
+                plan::listed(examples, *count)
+            ));
         }
     }
     warnings
 }
 
-fn sorted_paths<'n>(
-    tree: &MergedTree<'_>,
-    nodes: impl Iterator<Item = &'n NodeId>,
-) -> Vec<LayerPath> {
-    let mut paths: Vec<LayerPath> = nodes.map(|&node| tree.path(node)).collect();
-    paths.sort_unstable();
-    paths
-}
-
 /// One line on what was overridden and matters. Conflicts of kind are named: nobody expects them.
-fn overridden(collisions: &Collisions) -> String {
-    let counts = collisions.counts;
+fn overridden(summary: &Summary) -> String {
+    let counts = summary.collisions;
     let kinds = [
         (counts.content, "with other content"),
         (counts.mode, "with another mode"),
@@ -345,22 +304,17 @@ fn overridden(collisions: &Collisions) -> String {
         .filter(|&(count, _)| count > 0)
         .map(|(count, how)| format!("{count} {how}"))
         .collect();
-    let conflicts = collisions
-        .all
-        .iter()
-        .filter(|collision| collision.class == Class::Type)
-        .map(|collision| collision.path.clone());
-    let examples: Vec<_> = conflicts.take(plan::EXAMPLES).collect();
-    let named = if examples.is_empty() {
+    let Paths { count, examples } = &summary.conflicts;
+    let named = if *count == 0 {
         String::new()
     } else {
-        format!(": {}", plan::listed(&examples, counts.r#type))
+        format!(": {}", plan::listed(examples, *count))
     };
     format!("later layers override paths: {}{named}", parts.join(", "))
 }
 
 /// A number of bytes as people type it: `1048576`, `512K`, `10G`, `1GiB`.
-fn parse_bytes(typed: &str) -> Result<u64, String> {
+pub(crate) fn parse_bytes(typed: &str) -> Result<u64, String> {
     let digits = typed.trim_end_matches(|character: char| character.is_ascii_alphabetic());
     let factor: u64 = match typed.get(digits.len()..).unwrap_or_default() {
         "" | "B" => 1,

@@ -23,8 +23,9 @@ use super::check::parse_architecture;
 use super::env::RUNTIME_HELP;
 use super::failure::{Exit, Failure};
 use super::json as shape;
+use super::layer::LayerArgs;
 use super::report::Report;
-use super::stack::{LayerArgs, StackArgs, classify};
+use super::stack::{StackArgs, classify};
 use super::{GlobalArgs, Outcome, which_module};
 
 const WHAT: &str = "cannot look it up";

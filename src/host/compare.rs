@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use rayon::ThreadPool;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
@@ -9,7 +10,29 @@ use super::HostError;
 use super::budget::Budget;
 use super::content::Reader;
 use super::source::LoadedStack;
-use crate::merge::Origin;
+use crate::collisions::{Collisions, SameBytes, pairs_to_compare};
+use crate::merge::{MergedTree, Origin};
+
+/// Finds and classifies the collisions; what only the bytes can decide is read.
+///
+/// # Errors
+///
+/// A file that could not be read, or is not what its archive says.
+pub fn classify(
+    loaded: &LoadedStack,
+    tree: &MergedTree<'_>,
+    means: SameBytes,
+    pool: &ThreadPool,
+    budget: &Budget,
+) -> Result<Collisions, HostError> {
+    let sides = Sides {
+        left: loaded,
+        right: loaded,
+    };
+    let pairs = pairs_to_compare(tree, means);
+    let compared = pool.install(|| same_bytes(sides, &pairs, budget))?;
+    Ok(Collisions::of(tree, &compared))
+}
 
 /// Where two files come from, each in a stack of its own; often both are the same stack.
 #[derive(Clone, Copy, Debug)]
@@ -130,6 +153,7 @@ fn has_bytes(
     Ok(is_same && at == bytes.len())
 }
 
+/// The SHA-256 of a file that a layer brought.
 fn digest(
     loaded: &LoadedStack,
     origin: Origin,

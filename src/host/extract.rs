@@ -280,7 +280,7 @@ impl Extraction<'_> {
             .stack
             .get(origin.layer)
             .and_then(|layer| layer.entry_of(origin.node));
-        (origin.layer.number(), entry.unwrap_or(0))
+        (self.loaded.number(origin.layer), entry.unwrap_or(0))
     }
 
     /// Reads an object for nothing but to know whether it can be trusted.
@@ -312,7 +312,7 @@ impl Extraction<'_> {
                     reader
                         .admitted
                         .drain(..)
-                        .map(|refusal| (origin.layer.number(), refusal)),
+                        .map(|refusal| (self.loaded.number(origin.layer), refusal)),
                 );
             }
             Ok(())
@@ -450,12 +450,9 @@ impl Writer<'_> {
                 HostError::io("write the file", format!("`{}`", tree.path(node)), error)
             })
         })?;
-        self.admitted.extend(
-            self.reader
-                .admitted
-                .drain(..)
-                .map(|refusal| (origin.layer.number(), refusal)),
-        );
+        let layer = loaded.number(origin.layer);
+        let waived = self.reader.admitted.drain(..);
+        self.admitted.extend(waived.map(|refusal| (layer, refusal)));
         if object.mode.bits() & umask != 0 {
             set_mode(&file, object.mode).map_err(failed("set the mode of the file"))?;
         }

@@ -8,7 +8,7 @@ use nix::libc::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU, SIGXFSZ};
 use super::HostError;
 
 /// What asks a process to end, or tells it that its time is up, and can be caught.
-const ENDING: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU];
+pub(super) const ENDING: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU];
 
 /// The signal that came, if one did. It can be asked from every thread.
 #[derive(Clone, Debug, Default)]

@@ -17,7 +17,16 @@ use crate::layer::{Layer, Listing, NameHasher};
 use crate::plan::{LimitExceeded, Limits};
 use crate::timestamp::Timestamp;
 
-/// Lists a directory; the layer that it makes, and a fingerprint of it.
+/// What a directory holds.
+pub(super) struct Listed {
+    /// The layer that it makes.
+    pub(super) layer: Layer,
+    pub(super) fingerprint: [u8; 32],
+    /// When anything in it, or it itself, was last changed: seconds and nanoseconds since 1970.
+    pub(super) changed: (i64, i64),
+}
+
+/// Lists a directory.
 ///
 /// The fingerprint is of all names, kinds, modes, sizes, times and changes of state: no content is read.
 pub(super) fn load_directory(
@@ -25,7 +34,9 @@ pub(super) fn load_directory(
     place: &LayerPlace,
     limits: Limits,
     hasher: &NameHasher,
-) -> Result<(Layer, [u8; 32]), HostError> {
+) -> Result<Listed, HostError> {
+    let own = std::fs::metadata(root).map_err(|error| place.failed("examine the layer", error))?;
+    let mut changed = (own.ctime(), own.ctime_nsec());
     let mut listing = Listing::default();
     let mut targets = Vec::new();
     let mut names_bytes = 0;
@@ -56,6 +67,7 @@ pub(super) fn load_directory(
             place.refused(Refusal::entry(Rule::SpecialFile(what), index, name))
         })?;
         update(&mut fingerprint, name, &metadata);
+        changed = changed.max((metadata.ctime(), metadata.ctime_nsec()));
         let size = match (kind, &target) {
             (Kind::File, _) => metadata.len(),
             (_, Some(target)) => target.len() as u64,
@@ -73,7 +85,11 @@ pub(super) fn load_directory(
     for (index, target) in targets {
         layer.set_target(index, target.as_bytes().into());
     }
-    Ok((layer, fingerprint.finalize().into()))
+    Ok(Listed {
+        layer,
+        fingerprint: fingerprint.finalize().into(),
+        changed,
+    })
 }
 
 /// What is known of an object without opening it, and the target of a link.

@@ -3,6 +3,7 @@
 
 pub mod budget;
 pub mod cache;
+mod child;
 pub mod compare;
 pub mod content;
 pub mod destination;
@@ -20,11 +21,13 @@ mod remove;
 pub mod root;
 pub mod source;
 pub mod stage;
+mod whole_file;
 
 use std::fmt;
 use std::io;
 
 use crate::archive::Refusal;
+use crate::digest::Digest;
 use crate::path::Escaped;
 use crate::plan::LimitExceeded;
 
@@ -85,7 +88,7 @@ impl LayerPlace {
 pub enum HostError {
     /// A process of ours failed that did the work.
     #[error("{}", .0.message)]
-    Child(Told),
+    Child(Box<Told>),
     /// A destination that must not be built into.
     #[error("`{destination}`: {reason}")]
     Destination {
@@ -108,6 +111,30 @@ pub enum HostError {
         layer: Option<LayerPlace>,
         /// Why it failed.
         source: io::Error,
+    },
+    /// A layer was found to be another one than somebody said.
+    #[error("{layer}: its digest is {}, not {}", .digests.found, .digests.expected)]
+    OtherDigest {
+        /// Which layer.
+        layer: LayerPlace,
+        /// What was said, and what it is.
+        digests: Box<OtherDigest>,
+    },
+    /// A layer that is known by its digest alone is not in the cache.
+    #[error("{layer}: it is not in the cache `{cache}`")]
+    NotCached {
+        /// Which layer.
+        layer: LayerPlace,
+        /// Where the cache is.
+        cache: String,
+    },
+    /// Something is wrong that was accepted under `--lenient` before, and is not now.
+    #[error("{layer}: {}{}", admitted.entry.as_ref().map(|entry| format!("entry `{}`: ", Escaped(entry))).unwrap_or_default(), admitted.rule)]
+    NotAdmitted {
+        /// Which layer.
+        layer: LayerPlace,
+        /// What is wrong.
+        admitted: Box<cache::Admitted>,
     },
     /// A limit of ours is exceeded.
     #[error("{0}")]
@@ -135,6 +162,15 @@ pub struct Told {
     pub entry: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
+}
+
+/// Two digests that should be one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OtherDigest {
+    /// What somebody said that it is.
+    pub expected: Digest,
+    /// What it is.
+    pub found: Digest,
 }
 
 /// Why no root appeared, and what could not be cleaned up.

@@ -4,17 +4,16 @@
 //! a file in the cache that names the root by device, inode and time of birth.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::AsFd;
 
 use nix::errno::Errno;
-use nix::fcntl::renameat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use rustix::fs::{AtFlags, StatxFlags, XattrFlags, fgetxattr, fremovexattr, fsetxattr, statx};
 
 use super::cache::CacheFolder;
-use super::root::{Root, uninterrupted};
+use super::root::uninterrupted;
+use super::whole_file;
 use crate::entry::Mode;
 
 const ATTRIBUTE: &str = "user.slashopt.root";
@@ -83,10 +82,7 @@ impl Record {
             Err(error) if error == Errno::ENODATA || is_without_attributes(error) => {
                 let name = file_name(root)?;
                 let folder = cache.open()?.open_below(ROOTS).ok()?;
-                let file = Root::new(folder).open_file(name.as_bytes()).ok()?;
-                let mut text = String::new();
-                File::from(file).take(256).read_to_string(&mut text).ok()?;
-                text
+                String::from_utf8(whole_file::read(&folder, &name, 256)?).ok()?
             }
             Err(_) => return None,
         };
@@ -107,7 +103,7 @@ impl Record {
             Err(error) if is_without_attributes(error) => {
                 let name = file_name(root).ok_or(error)?;
                 let folder = cache.open_or_make()?.make_below(ROOTS)?;
-                write_file(&folder, &name, &text)
+                whole_file::write(&folder, &name, text.as_bytes(), Mode::FILE, true)
             }
             Err(error) => Err(error.into()),
             Ok(()) => {
@@ -162,34 +158,6 @@ fn remove_file(root: impl AsFd, cache: &CacheFolder) {
 
 fn errno(error: rustix::io::Errno) -> Errno {
     Errno::from_raw(error.raw_os_error())
-}
-
-/// Writes a file that appears whole, in a folder that nothing leads out of.
-fn write_file(folder: &OwnedFd, name: &str, text: &str) -> io::Result<()> {
-    let new = format!(".{name}.{}", std::process::id());
-    // A process of that number may have been killed here.
-    if unlinkat(folder, new.as_str(), UnlinkatFlags::NoRemoveDir).is_ok() {
-        tracing::debug!(new, "removed what a killed process left");
-    }
-    let written = Root::borrow(folder)
-        .create_file(new.as_bytes(), Mode::FILE)
-        .map_err(io::Error::from)
-        .and_then(|file| {
-            let mut file = File::from(file);
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        })
-        .and_then(|()| {
-            Ok(uninterrupted(|| {
-                renameat(folder, new.as_str(), folder, name)
-            })?)
-        });
-    if written.is_err()
-        && let Err(error) = unlinkat(folder, new.as_str(), UnlinkatFlags::NoRemoveDir)
-    {
-        tracing::debug!(new, %error, "cannot remove");
-    }
-    written
 }
 
 /// The name of the file that is the record of a root that can have no attribute. An inode is used again when a root is gone;

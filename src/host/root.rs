@@ -229,6 +229,15 @@ pub fn names_in(directory: OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
     list(&mut Dir::from_fd(directory)?)
 }
 
+/// The same of a directory that is needed afterwards.
+///
+/// # Errors
+///
+/// As [`names_in`].
+pub(super) fn list_names(directory: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
+    names_in(open_directory(directory, b".")?)
+}
+
 /// The same of a directory that stays open.
 ///
 /// # Errors

@@ -7,24 +7,40 @@ use std::io::{self, Seek as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::budget::Budget;
+use super::cache::{Cache, digest_of};
 use super::content::Reader;
-use super::listing::load_directory;
-use super::{HostError, LayerPlace};
+use super::interrupt::Interrupt;
+use super::listing::{Listed, load_directory};
+use super::{HostError, LayerPlace, OtherDigest};
 use crate::archive::{
     Archive, DirectoryLocation, MAX_DIRECTORY_BYTES, Refusal, Rule, Strictness, TAIL_BYTES,
 };
+use crate::digest::Digest;
 use crate::layer::{Layer, LayerForm, LayerStack, NameHasher};
 use crate::plan::{LimitExceeded, Limits};
 use crate::quota::FileIdentity;
 
 /// Where a layer is to be read from.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum LayerInput {
+    /// A tree in the cache, of the layer with this digest.
+    Cached(Digest),
+    /// A zip file or a directory of which somebody says what its digest is: that is believed to look it up, and verified when
+    /// it is read.
+    Expected(PathBuf, Digest),
+    /// A zip file that is open already.
+    Open {
+        /// What the user called it.
+        name: String,
+        /// The file.
+        file: Arc<File>,
+    },
     /// A zip file or a directory.
     Path(PathBuf),
     /// A zip on standard input.
@@ -32,11 +48,24 @@ pub enum LayerInput {
 }
 
 impl LayerInput {
-    fn name(&self) -> String {
+    /// What the user called it.
+    pub fn name(&self) -> String {
         match self {
-            Self::Path(path) => path.display().to_string(),
+            Self::Cached(digest) => digest.to_string(),
+            Self::Expected(path, _) | Self::Path(path) => path.display().to_string(),
+            Self::Open { name, .. } => name.clone(),
             Self::Stdin => "-".to_owned(),
         }
+    }
+
+    /// How people name each of these layers.
+    pub(super) fn places(inputs: &[Self]) -> Vec<LayerPlace> {
+        let place = |(input, number): (&Self, usize)| LayerPlace {
+            number,
+            of: inputs.len(),
+            source: input.name(),
+        };
+        inputs.iter().zip(1..).map(place).collect()
     }
 }
 
@@ -57,17 +86,20 @@ pub struct LoadedStack {
     /// The hash that their trees were made with; [`crate::merge::MergedTree::merge`] wants it.
     pub hasher: NameHasher,
     sources: Vec<Source>,
+    places: Vec<LayerPlace>,
     identities: Vec<Option<FileIdentity>>,
     fingerprints: Vec<[u8; 32]>,
 }
 
 /// How layers are read.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct LoadOptions {
+pub struct LoadOptions<'c> {
     /// How much ambiguity is accepted.
     pub strictness: Strictness,
     /// What stops bombs.
     pub limits: Limits,
+    /// Where layers are that are known by their digests.
+    pub cache: Option<&'c Cache>,
 }
 
 impl LoadedStack {
@@ -78,29 +110,31 @@ impl LoadedStack {
     /// What is wrong with the lowest layer that cannot be read or is refused.
     pub fn load(
         inputs: &[LayerInput],
-        options: LoadOptions,
+        options: LoadOptions<'_>,
+        budget: &Budget,
+    ) -> Result<Self, HostError> {
+        let placed: Vec<(&LayerInput, LayerPlace)> =
+            inputs.iter().zip(LayerInput::places(inputs)).collect();
+        let loaded = Self::load_some(&placed, options, budget)?;
+        options.limits.judge(&loaded.stack)?;
+        Ok(loaded)
+    }
+
+    /// The same of layers that may be some of a larger stack, each with its place in that. The limits are only those of one
+    /// layer.
+    pub(super) fn load_some(
+        inputs: &[(&LayerInput, LayerPlace)],
+        options: LoadOptions<'_>,
         budget: &Budget,
     ) -> Result<Self, HostError> {
         let hasher = NameHasher::new();
-        let load = |(index, input): (usize, &LayerInput)| {
-            let place = LayerPlace {
-                number: index + 1,
-                of: inputs.len(),
-                source: input.name(),
-            };
-            load_layer(input, &place, options, budget, &hasher)
-        };
-        let loaded: Vec<Result<Loaded, HostError>> =
-            inputs.par_iter().enumerate().map(load).collect();
-        let mut all = Self {
-            stack: LayerStack::default(),
-            hasher,
-            sources: Vec::new(),
-            identities: Vec::new(),
-            fingerprints: Vec::new(),
-        };
+        let loaded: Vec<Result<Loaded, HostError>> = inputs
+            .par_iter()
+            .map(|(input, place)| load_layer(input, place, options, budget, &hasher))
+            .collect();
         let mut layers = Vec::with_capacity(inputs.len());
-        for loaded in loaded {
+        let mut all = Self::empty(hasher);
+        for (loaded, (_, place)) in loaded.into_iter().zip(inputs) {
             let Loaded {
                 layer,
                 source,
@@ -109,12 +143,37 @@ impl LoadedStack {
             } = loaded?;
             layers.push(layer);
             all.sources.push(source);
+            all.places.push(place.clone());
             all.identities.push(identity);
             all.fingerprints.push(fingerprint);
         }
         all.stack = LayerStack::new(layers);
-        options.limits.judge(&all.stack)?;
         Ok(all)
+    }
+
+    fn empty(hasher: NameHasher) -> Self {
+        Self {
+            stack: LayerStack::default(),
+            hasher,
+            sources: Vec::new(),
+            places: Vec::new(),
+            identities: Vec::new(),
+            fingerprints: Vec::new(),
+        }
+    }
+
+    /// A stack of trees that were extracted before, each with the layer that it was.
+    pub(super) fn of_trees(trees: Vec<(Layer, OwnedFd, LayerPlace)>, hasher: NameHasher) -> Self {
+        let mut all = Self::empty(hasher);
+        let mut layers = Vec::with_capacity(trees.len());
+        for (layer, directory, place) in trees {
+            layers.push(layer);
+            all.sources.push(Source::Directory(directory));
+            all.places.push(place);
+            all.identities.push(None);
+        }
+        all.stack = LayerStack::new(layers);
+        all
     }
 
     /// What a layer's contents are read from.
@@ -129,16 +188,18 @@ impl LoadedStack {
 
     /// How people name a layer of this stack.
     pub fn place(&self, layer: crate::layer::LayerId) -> LayerPlace {
-        let source = self
-            .stack
-            .get(layer)
-            .map(|layer| layer.source.clone())
-            .unwrap_or_default();
-        LayerPlace {
+        let place = self.places.get(usize::from(layer.0)).cloned();
+        place.unwrap_or_else(|| LayerPlace {
             number: layer.number(),
             of: self.stack.len(),
-            source,
-        }
+            source: String::new(),
+        })
+    }
+
+    /// The number that people know a layer by.
+    pub(super) fn number(&self, layer: crate::layer::LayerId) -> usize {
+        let place = self.places.get(usize::from(layer.0));
+        place.map_or(layer.number(), |place| place.number)
     }
 
     /// What the stack is, in 32 bytes: equal only if the layers and their order are. An archive is known by its central
@@ -163,21 +224,47 @@ struct Loaded {
 fn load_layer(
     input: &LayerInput,
     place: &LayerPlace,
-    options: LoadOptions,
+    options: LoadOptions<'_>,
     budget: &Budget,
     hasher: &NameHasher,
 ) -> Result<Loaded, HostError> {
     let failed = |operation| move |error| place.failed(operation, error);
+    if let LayerInput::Cached(digest) = input {
+        let cache = options.cache.ok_or_else(|| HostError::NotCached {
+            layer: place.clone(),
+            cache: "none".to_owned(),
+        })?;
+        let (layer, tree) = cache.load(*digest, place, options.strictness, hasher)?;
+        return Ok(Loaded {
+            layer,
+            source: Source::Directory(tree),
+            identity: Some(digest.identity()),
+            fingerprint: digest.0,
+        });
+    }
     let file = open(input).map_err(failed("open the layer"))?;
+    if let LayerInput::Expected(path, expected) = input {
+        let limits = options.limits;
+        let found = digest_of(&file, path, place, limits, budget, &Interrupt::default())?;
+        if found != *expected {
+            let expected = *expected;
+            return Err(HostError::OtherDigest {
+                layer: place.clone(),
+                digests: Box::new(OtherDigest { expected, found }),
+            });
+        }
+    }
     let metadata = file.metadata().map_err(failed("examine the layer"))?;
-    let LayerInput::Path(path) = input else {
+    let (LayerInput::Path(path) | LayerInput::Expected(path, _)) = input else {
         return load_archive(file, None, place, options, budget, hasher);
     };
     let identity = Some((metadata.dev(), metadata.ino()));
     if !metadata.is_dir() {
         return load_archive(file, identity, place, options, budget, hasher);
     }
-    let (layer, fingerprint) = load_directory(path, place, options.limits, hasher)?;
+    let Listed {
+        layer, fingerprint, ..
+    } = load_directory(path, place, options.limits, hasher)?;
     Ok(Loaded {
         layer,
         source: Source::Directory(file.into()),
@@ -186,9 +273,12 @@ fn load_layer(
     })
 }
 
-fn open(input: &LayerInput) -> io::Result<File> {
-    let LayerInput::Path(path) = input else {
-        return spool_stdin();
+pub(super) fn open(input: &LayerInput) -> io::Result<File> {
+    let path = match input {
+        LayerInput::Cached(_) => return Err(io::ErrorKind::NotFound.into()),
+        LayerInput::Expected(path, _) | LayerInput::Path(path) => path,
+        LayerInput::Open { file, .. } => return file.try_clone(),
+        LayerInput::Stdin => return spool_stdin(),
     };
     // Without O_NONBLOCK, opening a FIFO would wait for a writer.
     let file = OpenOptions::new()
@@ -207,7 +297,7 @@ fn load_archive(
     file: File,
     identity: Option<FileIdentity>,
     place: &LayerPlace,
-    options: LoadOptions,
+    options: LoadOptions<'_>,
     budget: &Budget,
     hasher: &NameHasher,
 ) -> Result<Loaded, HostError> {
@@ -253,7 +343,7 @@ enum ReadError {
 fn read_directory(
     file: &File,
     archive_bytes: u64,
-    options: LoadOptions,
+    options: LoadOptions<'_>,
 ) -> Result<(DirectoryLocation, Vec<u8>), ReadError> {
     let tail_bytes = archive_bytes.min(TAIL_BYTES as u64);
     // Both lengths are bounded by constants that fit.
@@ -326,7 +416,7 @@ fn read_links_and_unplaced(
 }
 
 /// Standard input as a file that nobody else can open: an index stands at the end of an archive, so it has to be there whole.
-fn spool_stdin() -> io::Result<File> {
+pub(super) fn spool_stdin() -> io::Result<File> {
     let mut spooled = tempfile::tempfile()?;
     io::copy(&mut io::stdin().lock(), &mut spooled)?;
     spooled.rewind()?;

@@ -88,6 +88,13 @@ impl Destination {
         left_behind
     }
 
+    /// Removes what killed runs left beside the destination, under whatever name they built. What could not be removed.
+    pub(super) fn reclaim_all_beside(&self) -> Vec<String> {
+        let mut left_behind = Vec::new();
+        self.reclaim_in(&self.parent, b".", &mut left_behind);
+        left_behind
+    }
+
     fn reclaim_from(&self, is_inside: bool) -> Vec<String> {
         let mut left_behind = Vec::new();
         if !self.is_mount_point() {

@@ -14,18 +14,37 @@
 
 use std::os::fd::OwnedFd;
 
-use super::{HostError, Told};
+use super::{HostError, LayerPlace, Told};
 use crate::archive::Strictness;
 use crate::digest::Digest;
+use crate::layer::{Layer, NameHasher};
 use crate::plan::{Limits, OnCollision, OnTypeConflict};
 use crate::quota::{FileIdentity, Weight};
 use crate::summary::Summary;
 
+mod assemble;
+mod boot;
+mod build;
+mod check;
+mod draft;
+mod encoding;
 mod folder;
+mod hash;
+mod keep;
+mod layers;
+mod lock;
+mod memo;
+mod prepare;
+mod stack_record;
+mod store;
+mod tree_record;
 
+pub use build::Built;
+pub use check::Damage;
 pub use folder::CacheFolder;
-
-use super::source::LayerInput;
+pub(super) use hash::digest_of;
+pub use keep::{Damaged, Pruned, Pruning, RECENT, Stored, Verified};
+pub use tree_record::{TreeKey, TreeKind};
 
 /// What decides which tree a stack becomes, and whether it may be one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,7 +68,7 @@ pub struct Building {
     /// Whether a tree must survive a power cut once it is there; then it is believed after one.
     pub is_durable: bool,
     /// How a failure in the process that builds is told in this one.
-    pub describe: fn(&HostError) -> Told,
+    pub describe: fn(HostError) -> Told,
 }
 
 /// One layer of a stack that is ready.
@@ -141,22 +160,41 @@ impl Cache {
         &self.folder.path
     }
 
-    /// Makes a stack ready to be mounted. The process must have one thread, and still has when this returns: what needs more is
-    /// done by a child that does not survive it.
+    /// A layer that is in the cache, and its tree, which is not removed as long as it is open.
     ///
     /// # Errors
     ///
-    /// What is wrong with the lowest layer, or why the cache cannot be used.
-    pub fn prepare(
+    /// [`HostError::NotCached`], or what was accepted under `--lenient` when it was built, and is not now.
+    pub(super) fn load(
         &self,
-        _inputs: &[LayerInput],
-        _policy: &Policy,
-        _building: &Building,
-    ) -> Result<Ready, HostError> {
-        Err(HostError::io(
-            "build",
-            self.path().display().to_string(),
-            nix::errno::Errno::ENOSYS,
-        ))
+        digest: Digest,
+        place: &LayerPlace,
+        strictness: Strictness,
+        hasher: &NameHasher,
+    ) -> Result<(Layer, OwnedFd), HostError> {
+        let not_cached = || HostError::NotCached {
+            layer: place.clone(),
+            cache: self.path().display().to_string(),
+        };
+        let key = TreeKey::layer(digest);
+        let trees = self.part(store::TREES).map_err(|_| not_cached())?;
+        let tree = lock::share_directory(&trees, &key.name())
+            .ok()
+            .flatten()
+            .ok_or_else(not_cached)?;
+        let record = self.tree_record(key).ok_or_else(not_cached)?;
+        if strictness == Strictness::Strict
+            && let Some(admitted) = record.admitted.first()
+        {
+            return Err(HostError::NotAdmitted {
+                layer: place.clone(),
+                admitted: Box::new(admitted.clone()),
+            });
+        }
+        let layer = self
+            .manifest(&record)
+            .and_then(|nodes| tree_record::layer_of(place.source.clone(), &nodes, hasher))
+            .ok_or_else(not_cached)?;
+        Ok((layer, tree))
     }
 }

@@ -37,7 +37,7 @@ fn contents(bytes: &[u8], strictness: Strictness) -> Option<Contents> {
     let input = LayerInput::Path(file.path().to_path_buf());
     // So small that large entries stream.
     let budget = Budget::new(1 << 20);
-    let loaded = LoadedStack::load(&[input], LoadOptions { strictness, limits }, &budget).ok()?;
+    let loaded = LoadedStack::load(&[input], LoadOptions { strictness, limits, cache: None }, &budget).ok()?;
     let tree = MergedTree::merge(&loaded.stack, LinkedDirectory::Replace, &loaded.hasher);
     let mut reader = Reader::new(&budget);
     let mut found = Contents::new();

@@ -1,0 +1,56 @@
+//! A stack from the cache, ready to be mounted, with all that is said of it.
+
+use slashopt::host::cache::{Building, Policy, Ready};
+
+use super::failure::Failure;
+use super::layer::LayerArgs;
+use super::report::Report;
+use super::stack::{StackArgs, accepted, tree_warnings};
+
+impl StackArgs {
+    /// Makes a stack ready to be mounted, warns about what there is to warn of, and judges it. The process must have one thread,
+    /// and keeps it.
+    pub(crate) fn prepare(
+        &self,
+        layers: &LayerArgs,
+        what: &str,
+        is_durable: bool,
+        report: &Report,
+    ) -> Result<Ready, Failure> {
+        let inputs = layers.inputs(what)?;
+        let policy = Policy {
+            on_collision: self.on_collision(),
+            on_type_conflict: self.on_type_conflict(),
+            strictness: self.strictness(),
+            limits: self.limits(),
+        };
+        let building = Building {
+            threads: self.threads(),
+            is_durable,
+            describe: Failure::told,
+        };
+        let ready = self
+            .cache(what)?
+            .prepare(&inputs, &policy, &building)
+            .map_err(|error| Failure::host(what, error))?;
+        for (number, admitted) in &ready.admitted {
+            let layer = ready.layers.get(number - 1);
+            let source = layer.map(|layer| layer.source.as_str()).unwrap_or_default();
+            report.warning(&format!(
+                "layer {number} of {} (`{source}`): {}",
+                ready.layers.len(),
+                accepted(admitted.entry.as_deref(), &admitted.rule)
+            ));
+        }
+        self.judge_weights(&ready.weights(), what, report)?;
+        ready
+            .summary
+            .judge(policy.on_collision, policy.on_type_conflict)
+            .map_err(|violation| Failure::policy(what, &violation))?;
+        let warnings = tree_warnings(&ready.summary, policy.on_collision);
+        for warning in warnings.iter().chain(&ready.left_behind) {
+            report.warning(warning);
+        }
+        Ok(ready)
+    }
+}

@@ -1,0 +1,239 @@
+//! A stack of trees that are there: how it is mounted, what that takes besides, and what is recorded of it.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+
+use super::build::Builder;
+use super::draft::Draft;
+use super::layers::Wanted;
+use super::lock::Sharing;
+use super::stack_record::{StackLayer, StackRecord, StackTree, stack_digest};
+use super::store::{STACKS, TREES};
+use super::tree_record::{ManifestNode, TreeKey, TreeKind, TreeRecord, layer_of, nodes_of};
+use crate::archive::Strictness;
+use crate::collisions::SameBytes;
+use crate::digest::Digest;
+use crate::entry::Kind;
+use crate::host::compare::classify;
+use crate::host::source::LoadedStack;
+use crate::host::{HostError, whole_file};
+use crate::layer::NameHasher;
+use crate::merge::{MergedTree, NodeId};
+use crate::mount_plan::MountPlan;
+use crate::plan::{ExtractPlan, OnCollision};
+use crate::summary::Summary;
+
+impl Builder<'_> {
+    /// Decides how the stack is mounted and builds what that takes; `Ok(None)` when a tree turns out not to be what its record
+    /// says, which then is gone. The record is handed back where it could not be written.
+    #[expect(
+        clippy::option_option,
+        reason = "whether it worked, and whether it is recorded"
+    )]
+    pub(super) fn stack(
+        &mut self,
+        wanted: &[Wanted<'_>],
+        digests: &[Digest],
+        locks: Option<&OwnedFd>,
+    ) -> Result<Option<Option<StackRecord>>, HostError> {
+        let hasher = NameHasher::new();
+        let mut records: HashMap<Digest, (TreeRecord, Vec<ManifestNode>)> = HashMap::new();
+        let mut trees = Vec::with_capacity(digests.len());
+        let mut layers = Vec::with_capacity(digests.len());
+        for (wanted, &digest) in wanted.iter().zip(digests) {
+            let key = TreeKey::layer(digest);
+            let known = if let Some(known) = records.remove(&digest) {
+                known
+            } else {
+                let record = self.cache.tree_record(key);
+                let manifest = record
+                    .as_ref()
+                    .and_then(|record| self.cache.manifest(record));
+                let Some(known) = record.zip(manifest) else {
+                    self.left_behind.extend(self.cache.discard(key));
+                    return Ok(None);
+                };
+                known
+            };
+            let (record, nodes) = &known;
+            if self.policy.strictness == Strictness::Strict
+                && let Some(admitted) = record.admitted.first()
+            {
+                return Err(HostError::NotAdmitted {
+                    layer: wanted.place.clone(),
+                    admitted: Box::new(admitted.clone()),
+                });
+            }
+            let layer = layer_of(wanted.place.source.clone(), nodes, &hasher);
+            let (Some(layer), Ok((directory, _))) = (layer, self.cache.open_tree(key)) else {
+                self.left_behind.extend(self.cache.discard(key));
+                return Ok(None);
+            };
+            trees.push((layer, directory, wanted.place.clone()));
+            layers.push(StackLayer {
+                digest,
+                code_bytes: record.code_bytes,
+                unzipped_bytes: record.unzipped_bytes,
+                entries: record.entries,
+                admitted: record.admitted.clone(),
+            });
+            records.insert(digest, known);
+        }
+        let loaded = LoadedStack::of_trees(trees, hasher);
+        let Some((summary, mounted)) = self.merge(&loaded, digests, locks)? else {
+            return Ok(None);
+        };
+        let record = StackRecord {
+            boot: self.boot.clone(),
+            trees: mounted,
+            layers,
+            summary,
+        };
+        Ok(Some(self.write_stack(digests, record)?))
+    }
+
+    /// Merges the layers: what there is to say of the tree, and the trees to mount.
+    fn merge(
+        &mut self,
+        loaded: &LoadedStack,
+        digests: &[Digest],
+        locks: Option<&OwnedFd>,
+    ) -> Result<Option<(Summary, Vec<StackTree>)>, HostError> {
+        let linked = self.policy.on_type_conflict.linked_directory();
+        let tree = MergedTree::merge(&loaded.stack, linked, &loaded.hasher);
+        let plan = ExtractPlan::new(&tree);
+        let means = if self.policy.on_collision == OnCollision::Error {
+            SameBytes::ByComparison
+        } else {
+            SameBytes::ByChecksum
+        };
+        let collisions = classify(loaded, &tree, means, &self.pool, &self.budget)?;
+        let summary = Summary::of(&tree, &plan, &collisions);
+        let own = |kind| TreeKey {
+            kind,
+            digest: stack_digest(digests, self.policy),
+        };
+        let (layers, extra) = match MountPlan::of(&tree, digests, &loaded.hasher) {
+            MountPlan::Empty => (Vec::new(), None),
+            MountPlan::Bind(layer) => (vec![layer], None),
+            MountPlan::Overlay {
+                layers,
+                corrections,
+            } if corrections.is_empty() => (layers, None),
+            MountPlan::Overlay {
+                layers,
+                corrections,
+            } => {
+                let plan = ExtractPlan {
+                    levels: corrections,
+                    ..ExtractPlan::default()
+                };
+                (layers, Some((own(TreeKind::Corrections), plan)))
+            }
+            MountPlan::Merged => (Vec::new(), Some((own(TreeKind::Merged), plan))),
+        };
+        let mut keys: Vec<TreeKey> = layers
+            .iter()
+            .filter_map(|layer| digests.get(usize::from(layer.0)))
+            .copied()
+            .map(TreeKey::layer)
+            .collect();
+        if let Some((key, plan)) = extra {
+            self.ensure_own(key, loaded, &tree, &plan, locks)?;
+            keys.push(key);
+        }
+        let mut mounted = Vec::with_capacity(keys.len());
+        for key in keys {
+            let (Some(record), Ok((_, root))) =
+                (self.cache.tree_record(key), self.cache.open_tree(key))
+            else {
+                return Ok(None);
+            };
+            mounted.push(StackTree {
+                key,
+                root,
+                is_durable: record.is_durable,
+            });
+        }
+        Ok(Some((summary, mounted)))
+    }
+
+    /// Makes sure that a tree is there that belongs to the stack alone.
+    fn ensure_own(
+        &mut self,
+        key: TreeKey,
+        loaded: &LoadedStack,
+        tree: &MergedTree<'_>,
+        plan: &ExtractPlan,
+        locks: Option<&OwnedFd>,
+    ) -> Result<(), HostError> {
+        let _held = match locks {
+            Some(locks) => Some(self.lock(locks, &key.name(), Sharing::Exclusive)?),
+            None => None,
+        };
+        if self.is_whole(key)? {
+            return Ok(());
+        }
+        if locks.is_none() {
+            let denied = nix::errno::Errno::EROFS;
+            return Err(self.cache.failed(
+                "build a tree that this stack needs of its own",
+                TREES,
+                denied,
+            ));
+        }
+        let mut is_planned = vec![false; tree.len()];
+        let objects = plan
+            .levels
+            .iter()
+            .flatten()
+            .chain(&plan.files)
+            .chain(&plan.symlinks);
+        for node in objects {
+            if let Some(planned) = is_planned.get_mut(node.index()) {
+                *planned = true;
+            }
+        }
+        let draft = Draft {
+            key,
+            loaded,
+            tree,
+            plan,
+            code_bytes: plan.bytes,
+            entries: (plan.files.len() + plan.symlinks.len() + plan.directories()) as u64,
+            unzipped_bytes: plan.bytes,
+            admitted: Vec::new(),
+        };
+        let published = self.publish(&draft)?;
+        let is_wanted = |node: NodeId| is_planned.get(node.index()).copied().unwrap_or(false);
+        let nodes = nodes_of(tree, |_| None, is_wanted);
+        debug_assert!(
+            nodes
+                .iter()
+                .all(|node| node.object.kind != Kind::File || node.object.crc32.is_some()),
+            "trees of layers know their checksums"
+        );
+        self.record(&draft, published, &nodes)
+    }
+
+    /// Records a stack; what was to be recorded where that cannot be.
+    fn write_stack(
+        &self,
+        digests: &[Digest],
+        record: StackRecord,
+    ) -> Result<Option<StackRecord>, HostError> {
+        if !self.cache.folder.is_writable {
+            return Ok(Some(record));
+        }
+        let folder = self.cache.require(STACKS)?;
+        let name = stack_digest(digests, self.policy).hex();
+        let mode = self.cache.folder.file_mode();
+        whole_file::write(&folder, &name, &record.encode(), mode, self.is_durable).map_err(
+            |error| {
+                self.cache
+                    .failed("write a record of the cache", STACKS, error)
+            },
+        )?;
+        Ok(None)
+    }
+}

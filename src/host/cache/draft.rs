@@ -1,0 +1,107 @@
+//! One tree of the cache, from a plan to its name and its record.
+
+use crate::host::destination::{Destination, Replace};
+use crate::host::extract::{Extraction, Progress};
+use crate::host::source::LoadedStack;
+use crate::host::{Abandoned, HostError, whole_file};
+use crate::merge::MergedTree;
+use crate::plan::ExtractPlan;
+
+use super::build::Builder;
+use super::store::{MANIFESTS, RECORDS, TREES};
+use super::tree_record::{ManifestNode, TreeKey, TreeRecord, encode_manifest};
+use super::{Admitted, CacheFolder};
+
+/// A tree that is to be built.
+pub(super) struct Draft<'d> {
+    pub(super) key: TreeKey,
+    pub(super) loaded: &'d LoadedStack,
+    pub(super) tree: &'d MergedTree<'d>,
+    pub(super) plan: &'d ExtractPlan,
+    pub(super) code_bytes: u64,
+    pub(super) entries: u64,
+    pub(super) unzipped_bytes: u64,
+    pub(super) admitted: Vec<Admitted>,
+}
+
+impl Builder<'_> {
+    /// Builds a tree and renames it to its name; what was accepted under `--lenient` meanwhile.
+    pub(super) fn publish(&mut self, draft: &Draft<'_>) -> Result<Vec<Admitted>, HostError> {
+        self.cache.require(TREES)?;
+        let folder = CacheFolder::new(Some(&self.cache.folder.path), |_| None);
+        let path = self.cache.path_of(TREES, &draft.key.name());
+        let content = draft.key.digest.0;
+        let destination = Destination::examine(&path, None, Replace::Ours, &content, folder)?;
+        self.left_behind.extend(destination.reclaim_all_beside());
+        let extraction = Extraction {
+            loaded: draft.loaded,
+            tree: draft.tree,
+            plan: draft.plan,
+            pool: &self.pool,
+            budget: &self.budget,
+            interrupt: self.interrupt,
+            umask: self.umask,
+            is_durable: self.is_durable,
+        };
+        match extraction.run(&destination, content, &Progress::default()) {
+            Ok(extracted) => {
+                self.left_behind.extend(extracted.left_behind);
+                let admitted = extracted.admitted.iter();
+                Ok(admitted.map(|(_, refusal)| Admitted::of(refusal)).collect())
+            }
+            Err(Abandoned { error, left_behind }) => {
+                self.left_behind.extend(left_behind);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes down what was built: from now on it is there.
+    pub(super) fn record(
+        &self,
+        draft: &Draft<'_>,
+        published: Vec<Admitted>,
+        nodes: &[ManifestNode],
+    ) -> Result<(), HostError> {
+        let failed = |error| {
+            self.cache
+                .failed("write a record of the cache", RECORDS, error)
+        };
+        let (_, root) = self
+            .cache
+            .open_tree(draft.key)
+            .map_err(|error| failed(error.into()))?;
+        let manifest = encode_manifest(nodes);
+        let folder = self.cache.require(MANIFESTS)?;
+        let mode = self.cache.folder.file_mode();
+        let name = draft.key.name();
+        whole_file::write(&folder, &name, &manifest, mode, self.is_durable).map_err(failed)?;
+        let mut admitted = draft.admitted.clone();
+        admitted.extend(published);
+        let record = TreeRecord {
+            key: draft.key,
+            root,
+            boot: self.boot.clone(),
+            is_durable: self.is_durable,
+            code_bytes: draft.code_bytes,
+            unzipped_bytes: draft.unzipped_bytes,
+            entries: draft.entries,
+            bytes: draft.plan.bytes,
+            admitted,
+            manifest_bytes: 0,
+            manifest_crc32: 0,
+        };
+        self.write_record(&record.with_manifest(&manifest))
+    }
+
+    pub(super) fn write_record(&self, record: &TreeRecord) -> Result<(), HostError> {
+        let folder = self.cache.require(RECORDS)?;
+        let (name, mode) = (record.key.name(), self.cache.folder.file_mode());
+        whole_file::write(&folder, &name, &record.encode(), mode, record.is_durable).map_err(
+            |error| {
+                self.cache
+                    .failed("write a record of the cache", RECORDS, error)
+            },
+        )
+    }
+}

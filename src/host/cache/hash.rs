@@ -1,0 +1,153 @@
+//! The digest of a layer: of an archive's bytes, or of everything that a directory holds.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+use super::memo::State;
+use crate::digest::Digest;
+use crate::entry::Kind;
+use crate::host::budget::Budget;
+use crate::host::content::Reader;
+use crate::host::inflate::crc32;
+use crate::host::interrupt::Interrupt;
+use crate::host::listing::{Listed, load_directory};
+use crate::host::source::LoadedStack;
+use crate::host::{HostError, LayerPlace};
+use crate::layer::{LayerId, NameHasher};
+use crate::merge::MergedTree;
+use crate::plan::Limits;
+
+/// Bytes that are hashed at once.
+const PIECE_BYTES: usize = 1 << 20;
+/// The first bytes of what is hashed of a directory. Other rules get another number.
+const DIRECTORY: &[u8] = b"slashopt directory 1";
+
+/// The digest of a layer that is open; `path` is where it is.
+pub(in crate::host) fn digest_of(
+    file: &File,
+    path: &Path,
+    place: &LayerPlace,
+    limits: Limits,
+    budget: &Budget,
+    interrupt: &Interrupt,
+) -> Result<Digest, HostError> {
+    if !is_directory(file) {
+        return hash_file(file, place, interrupt);
+    }
+    let listed = list(path, file, place, limits)?;
+    let (digest, _) = hash_directory(&listed.stack, budget, interrupt)?;
+    Ok(digest)
+}
+
+pub(super) fn is_directory(file: &File) -> bool {
+    file.metadata().is_ok_and(|about| about.is_dir())
+}
+
+/// The SHA-256 of a file.
+pub(super) fn hash_file(
+    file: &File,
+    place: &LayerPlace,
+    interrupt: &Interrupt,
+) -> Result<Digest, HostError> {
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut at = 0;
+    loop {
+        interrupt.check()?;
+        match file.read_at(&mut piece, at) {
+            Ok(0) => return Ok(Digest(hash.finalize().into())),
+            Ok(count) => {
+                hash.update(piece.get(..count).unwrap_or_default());
+                at += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(place.failed("read the layer", error)),
+        }
+    }
+}
+
+/// A directory as a stack of one layer.
+pub(super) struct ListedStack {
+    pub(super) stack: LoadedStack,
+    /// What it was when it was listed.
+    pub(super) state: State,
+}
+
+pub(super) fn list(
+    path: &Path,
+    directory: &File,
+    place: &LayerPlace,
+    limits: Limits,
+) -> Result<ListedStack, HostError> {
+    let hasher = NameHasher::new();
+    let Listed {
+        layer,
+        fingerprint,
+        changed,
+    } = load_directory(path, place, limits, &hasher)?;
+    let directory: OwnedFd = directory
+        .try_clone()
+        .map_err(|error| place.failed("open the layer", error))?
+        .into();
+    Ok(ListedStack {
+        stack: LoadedStack::of_trees(vec![(layer, directory, place.clone())], hasher),
+        state: State::of_directory(fingerprint, changed),
+    })
+}
+
+/// The digest of all that a directory holds, sorted by name, with kind, mode, time and bytes; and the checksums of its files
+/// by path.
+pub(super) fn hash_directory(
+    loaded: &LoadedStack,
+    budget: &Budget,
+    interrupt: &Interrupt,
+) -> Result<(Digest, HashMap<Vec<u8>, u32>), HostError> {
+    let tree = MergedTree::of_layer(&loaded.stack, LayerId(0), &loaded.hasher);
+    let mut nodes = Vec::new();
+    tree.walk(|path, node| nodes.push((path.as_bytes().to_vec(), node)));
+    let sums: Vec<Result<(Digest, u32), HostError>> = nodes
+        .par_iter()
+        .map_init(
+            || Reader::new(budget),
+            |reader, (_, node)| {
+                let (mut hash, mut crc) = (Sha256::new(), 0);
+                interrupt.check()?;
+                if tree.kind(*node) == Kind::File {
+                    reader.read(loaded, tree.provider(*node), |bytes| {
+                        hash.update(bytes);
+                        crc = crc32(crc, bytes);
+                        Ok(())
+                    })?;
+                }
+                Ok((Digest(hash.finalize().into()), crc))
+            },
+        )
+        .collect();
+    let mut hash = Sha256::new_with_prefix(DIRECTORY);
+    let mut checksums = HashMap::new();
+    for ((path, node), sums) in nodes.into_iter().zip(sums) {
+        let (digest, crc) = sums?;
+        let object = tree.object(node);
+        hash.update((path.len() as u64).to_le_bytes());
+        hash.update(&path);
+        hash.update(object.kind.to_string());
+        hash.update(object.mode.bits().to_le_bytes());
+        hash.update(object.modified.0.to_le_bytes());
+        hash.update(object.size.to_le_bytes());
+        hash.update(match object.kind {
+            Kind::Symlink => tree.target_of(tree.provider(node)).unwrap_or_default(),
+            Kind::Directory | Kind::File => &digest.0,
+        });
+        if object.kind == Kind::File {
+            checksums.insert(path, crc);
+        }
+    }
+    Ok((Digest(hash.finalize().into()), checksums))
+}

@@ -1,0 +1,232 @@
+//! What a layer's digest is, and that the layer that is extracted is the one that was hashed.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::sys::stat::fstat;
+use rayon::prelude::*;
+
+use super::build::Builder;
+use super::hash::{ListedStack, hash_directory, hash_file, is_directory, list};
+use super::memo::State;
+use super::store::MEMO;
+use crate::digest::Digest;
+use crate::host::listing::load_directory;
+use crate::host::source::{LayerInput, LoadOptions, LoadedStack, open};
+use crate::host::{HostError, LayerPlace, OtherDigest};
+use crate::layer::NameHasher;
+
+/// A layer that somebody wants in the cache.
+pub(super) struct Wanted<'i> {
+    input: &'i LayerInput,
+    pub(super) place: LayerPlace,
+    /// What was hashed, if anything was.
+    opened: Option<Opened>,
+}
+
+/// Something that was opened and hashed.
+struct Opened {
+    file: Arc<File>,
+    digest: Digest,
+    state: State,
+    /// The checksums of a directory's files; nothing for an archive.
+    checksums: Option<HashMap<Vec<u8>, u32>>,
+}
+
+/// A layer that was judged and is to be built.
+pub(super) struct Loaded {
+    /// Which of the wanted layers.
+    pub(super) index: usize,
+    pub(super) digest: Digest,
+    /// The layer alone.
+    pub(super) stack: LoadedStack,
+    /// The checksums of files by path, where the layer itself does not know them.
+    pub(super) checksums: HashMap<Vec<u8>, u32>,
+}
+
+impl<'i> Wanted<'i> {
+    pub(super) fn all(inputs: &'i [LayerInput]) -> Vec<Self> {
+        inputs
+            .iter()
+            .zip(LayerInput::places(inputs))
+            .map(|(input, place)| Self {
+                input,
+                place,
+                opened: None,
+            })
+            .collect()
+    }
+
+    fn path(&self) -> Option<&'i Path> {
+        match self.input {
+            LayerInput::Path(path) | LayerInput::Expected(path, _) => Some(path),
+            LayerInput::Cached(_) | LayerInput::Open { .. } | LayerInput::Stdin => None,
+        }
+    }
+
+    fn changed(&self) -> HostError {
+        let reason = io::Error::other("it changed while it was read");
+        self.place.failed("read the layer", reason)
+    }
+}
+
+impl Builder<'_> {
+    /// The digests of all layers; what nobody knows is hashed, and remembered.
+    pub(super) fn identify(&self, wanted: &mut [Wanted<'_>]) -> Result<Vec<Digest>, HostError> {
+        let digests: Vec<Result<Digest, HostError>> = self.pool.install(|| {
+            wanted
+                .par_iter_mut()
+                .map(|wanted| match wanted.input {
+                    LayerInput::Cached(digest) | LayerInput::Expected(_, digest) => Ok(*digest),
+                    LayerInput::Open { .. } | LayerInput::Path(_) | LayerInput::Stdin => {
+                        self.hash(wanted)
+                    }
+                })
+                .collect()
+        });
+        digests.into_iter().collect()
+    }
+
+    /// Hashes a layer, unless its digest is remembered.
+    fn hash(&self, wanted: &mut Wanted<'_>) -> Result<Digest, HostError> {
+        let file = self.open(wanted)?;
+        let memo = self.cache.part(MEMO).ok();
+        let state = self.state(wanted, &file)?;
+        if let Some(digest) = memo.as_ref().and_then(|memo| state.recall(memo)) {
+            return Ok(digest);
+        }
+        let opened = self.hash_opened(wanted, file, state)?;
+        let digest = opened.digest;
+        if let (Some(memo), true) = (&memo, wanted.path().is_some()) {
+            let mode = self.cache.folder.file_mode();
+            opened.state.remember(memo, digest, mode);
+        }
+        wanted.opened = Some(opened);
+        Ok(digest)
+    }
+
+    fn open(&self, wanted: &Wanted<'_>) -> Result<File, HostError> {
+        if let LayerInput::Cached(_) = wanted.input {
+            return Err(HostError::NotCached {
+                layer: wanted.place.clone(),
+                cache: self.cache.path().display().to_string(),
+            });
+        }
+        open(wanted.input).map_err(|error| wanted.place.failed("open the layer", error))
+    }
+
+    /// What the layer is now.
+    fn state(&self, wanted: &Wanted<'_>, file: &File) -> Result<State, HostError> {
+        let about =
+            fstat(file).map_err(|error| wanted.place.failed("examine the layer", error.into()))?;
+        match wanted.path() {
+            Some(path) if is_directory(file) => {
+                let limits = self.policy.limits;
+                let listed = load_directory(path, &wanted.place, limits, &NameHasher::new())?;
+                Ok(State::of_directory(listed.fingerprint, listed.changed))
+            }
+            _ => Ok(State::of_file(&about)),
+        }
+    }
+
+    fn hash_opened(
+        &self,
+        wanted: &Wanted<'_>,
+        file: File,
+        state: State,
+    ) -> Result<Opened, HostError> {
+        let (digest, checksums) = match wanted.path() {
+            Some(path) if is_directory(&file) => {
+                let listed = list(path, &file, &wanted.place, self.policy.limits)?;
+                let (digest, checksums) =
+                    hash_directory(&listed.stack, &self.budget, self.interrupt)?;
+                (digest, Some(checksums))
+            }
+            _ => (hash_file(&file, &wanted.place, self.interrupt)?, None),
+        };
+        if self.state(wanted, &file)? != state {
+            return Err(wanted.changed());
+        }
+        Ok(Opened {
+            file: Arc::new(file),
+            digest,
+            state,
+            checksums,
+        })
+    }
+
+    /// Reads the index of a layer whose digest is known, and makes sure that it is this one's.
+    pub(super) fn load(
+        &self,
+        index: usize,
+        digest: Digest,
+        wanted: &mut Wanted<'_>,
+    ) -> Result<Loaded, HostError> {
+        if wanted.opened.is_none() {
+            let file = self.open(wanted)?;
+            let state = self.state(wanted, &file)?;
+            wanted.opened = Some(self.hash_opened(wanted, file, state)?);
+        }
+        let wanted = &*wanted;
+        let Some(opened) = &wanted.opened else {
+            return Err(wanted.changed());
+        };
+        if opened.digest != digest {
+            return Err(match wanted.input {
+                LayerInput::Expected(..) => HostError::OtherDigest {
+                    layer: wanted.place.clone(),
+                    digests: Box::new(OtherDigest {
+                        expected: digest,
+                        found: opened.digest,
+                    }),
+                },
+                _ => wanted.changed(),
+            });
+        }
+        if let (Some(checksums), Some(path)) = (&opened.checksums, wanted.path()) {
+            let ListedStack { stack, state } =
+                list(path, &opened.file, &wanted.place, self.policy.limits)?;
+            if state != opened.state {
+                return Err(wanted.changed());
+            }
+            return Ok(Loaded {
+                index,
+                digest,
+                stack,
+                checksums: checksums.clone(),
+            });
+        }
+        let input = LayerInput::Open {
+            name: wanted.input.name(),
+            file: Arc::clone(&opened.file),
+        };
+        let options = LoadOptions {
+            strictness: self.policy.strictness,
+            limits: self.policy.limits,
+            cache: None,
+        };
+        let placed = [(&input, wanted.place.clone())];
+        Ok(Loaded {
+            index,
+            digest,
+            stack: LoadedStack::load_some(&placed, options, &self.budget)?,
+            checksums: HashMap::new(),
+        })
+    }
+
+    /// Makes sure that a layer has not changed since it was hashed.
+    pub(super) fn still_is(&self, wanted: &Wanted<'_>, loaded: &Loaded) -> Result<(), HostError> {
+        let Some(opened) = &wanted.opened else {
+            return Ok(());
+        };
+        debug_assert_eq!(opened.digest, loaded.digest, "it was loaded as what it is");
+        if self.state(wanted, &opened.file)? == opened.state {
+            Ok(())
+        } else {
+            Err(wanted.changed())
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! How a stack is made ready: from its record alone if it can be, else by a child that builds what is missing, and then from
+//! its record.
+
+use std::fs::File;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::sys::stat::{SFlag, futimens, stat};
+use nix::sys::time::TimeSpec;
+
+use super::boot::Boot;
+use super::build::Built;
+use super::encoding::{Decoder, Encoder, Mark};
+use super::lock::{out_of_the_way, share_directory, share_file};
+use super::memo::State;
+use super::stack_record::{StackRecord, stack_digest};
+use super::store::{MEMO, MOST_RECORD_BYTES, STACKS, TREES};
+use super::{Building, Cache, Policy, Ready, ReadyLayer};
+use crate::digest::Digest;
+use crate::host::child::in_child;
+use crate::host::listing::load_directory;
+use crate::host::root::{open_directory, uninterrupted};
+use crate::host::source::{LayerInput, spool_stdin};
+use crate::host::{Abandoned, HostError, LayerPlace, Told, whole_file};
+use crate::layer::NameHasher;
+use crate::quota::FileIdentity;
+
+/// How often what was just built may vanish before it is used: `prune` leaves what is new alone.
+const ATTEMPTS: usize = 5;
+/// How exactly the last use of a stack is known, in seconds: writing it down costs a start nothing most of the time.
+const USE_SECONDS: i64 = 3600;
+/// The first bytes of what a child answers.
+const ANSWER: Mark = *b"slansw 1";
+
+/// What is known of a layer before anything of it is read.
+struct Known {
+    digest: Option<Digest>,
+    identity: Option<FileIdentity>,
+}
+
+impl Cache {
+    /// Makes a stack ready to be mounted. The process must have one thread, and still has when this returns: what needs more is
+    /// done by a child that does not survive it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the lowest layer, or why the cache cannot be used.
+    pub fn prepare(
+        &self,
+        inputs: &[LayerInput],
+        policy: &Policy,
+        building: &Building,
+    ) -> Result<Ready, HostError> {
+        let inputs = spooled(inputs)?;
+        let places = LayerInput::places(&inputs);
+        let mut known: Vec<Known> = inputs
+            .iter()
+            .zip(&places)
+            .map(|(input, place)| self.look_up(input, place, policy))
+            .collect();
+        let boot = Boot::now();
+        let mut is_warm = true;
+        let mut left_behind = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let digests: Option<Vec<Digest>> = known.iter().map(|known| known.digest).collect();
+            if let Some(digests) = digests
+                && let Some((record, locks)) = self.recorded(&digests, policy, building, &boot)?
+                && let Some(ready) = self.ready(&record, locks)?
+            {
+                return Ok(finish(ready, &known, &places, is_warm, left_behind));
+            }
+            is_warm = false;
+            let built = self.build_in_child(&inputs, policy, building)?;
+            left_behind.extend(built.left_behind);
+            for (known, digest) in known.iter_mut().zip(built.digests) {
+                known.digest = Some(digest);
+            }
+            // What could not be recorded is used as it was told, its trees locked one by one.
+            if let Some(record) = built.unrecorded
+                && let Some(locks) = self.lock_trees(&record)?
+                && let Some(ready) = self.ready(&record, locks)?
+            {
+                return Ok(finish(ready, &known, &places, is_warm, left_behind));
+            }
+        }
+        let raced = std::io::Error::other("something keeps removing what is built");
+        Err(self.failed("use the cache", "", raced))
+    }
+
+    /// What can be known of a layer without opening it.
+    fn look_up(&self, input: &LayerInput, place: &LayerPlace, policy: &Policy) -> Known {
+        let unknown = Known {
+            digest: None,
+            identity: None,
+        };
+        match input {
+            LayerInput::Cached(digest) => Known {
+                digest: Some(*digest),
+                identity: Some(digest.identity()),
+            },
+            LayerInput::Expected(path, digest) => Known {
+                digest: Some(*digest),
+                identity: std::fs::metadata(path)
+                    .ok()
+                    .map(|about| (about.dev(), about.ino())),
+            },
+            LayerInput::Path(path) => {
+                let Ok(about) = uninterrupted(|| stat(path)) else {
+                    return unknown;
+                };
+                let is_directory =
+                    SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
+                let state = if is_directory {
+                    directory_state(path, place, policy)
+                } else {
+                    Some(State::of_file(&about))
+                };
+                let folder = self.folder.open_below(MEMO).ok();
+                Known {
+                    digest: state
+                        .zip(folder)
+                        .and_then(|(state, folder)| state.recall(&folder)),
+                    identity: Some((about.st_dev, about.st_ino)),
+                }
+            }
+            LayerInput::Open { .. } | LayerInput::Stdin => unknown,
+        }
+    }
+
+    /// The record of a stack and the lock on it, if the trees may be believed.
+    fn recorded(
+        &self,
+        digests: &[Digest],
+        policy: &Policy,
+        building: &Building,
+        boot: &Boot,
+    ) -> Result<Option<(StackRecord, Vec<OwnedFd>)>, HostError> {
+        let Ok(stacks) = self.folder.open_below(STACKS) else {
+            return Ok(None);
+        };
+        let name = stack_digest(digests, policy).hex();
+        let file = match share_file(&stacks, &name) {
+            Ok(Some(file)) => file,
+            // What may not be read is built again, or not: the child says why.
+            Ok(None) | Err(Errno::EACCES) => return Ok(None),
+            Err(error) => return Err(self.failed("lock the record of the stack", STACKS, error)),
+        };
+        let record = file
+            .try_clone()
+            .ok()
+            .and_then(|file| whole_file::read_open(file, MOST_RECORD_BYTES))
+            .and_then(|record| StackRecord::decode(&record))
+            .filter(|record| record.is_settled(boot))
+            .filter(|record| !self.needs_sync(record, building));
+        let Some(record) = record else {
+            return Ok(None);
+        };
+        policy
+            .limits
+            .judge_sums(record.layers.iter().fold((0, 0), |sums, layer| {
+                let (entries, bytes): (u64, u64) = sums;
+                (
+                    entries.saturating_add(layer.entries),
+                    bytes.saturating_add(layer.unzipped_bytes),
+                )
+            }))?;
+        note_use(&file);
+        Ok(Some((record, vec![out_of_the_way(file)])))
+    }
+
+    /// Whether trees are wanted to survive a power cut that need not have been before.
+    fn needs_sync(&self, record: &StackRecord, building: &Building) -> bool {
+        building.is_durable
+            && self.folder.is_writable
+            && record.trees.iter().any(|tree| !tree.is_durable)
+    }
+
+    /// Locks the trees of a stack one by one; `None` when one is not there any more.
+    fn lock_trees(&self, record: &StackRecord) -> Result<Option<Vec<OwnedFd>>, HostError> {
+        let trees = self.require(TREES)?;
+        let mut locks = Vec::with_capacity(record.trees.len());
+        for tree in &record.trees {
+            match share_directory(&trees, &tree.key.name()) {
+                Ok(Some(tree)) => locks.push(out_of_the_way(tree)),
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(self.failed("lock a tree", TREES, error)),
+            }
+        }
+        Ok(Some(locks))
+    }
+
+    /// Opens the trees of a stack; `None` when one is not there, or not the one that was recorded.
+    fn ready(&self, record: &StackRecord, locks: Vec<OwnedFd>) -> Result<Option<Ready>, HostError> {
+        let folder = self.require(TREES)?;
+        let mut directories = Vec::with_capacity(record.trees.len());
+        let mut names = Vec::with_capacity(record.trees.len());
+        for tree in &record.trees {
+            let name = tree.key.name();
+            let directory = match open_directory(&folder, name.as_bytes()) {
+                Ok(directory) => directory,
+                Err(Errno::ENOENT) => return Ok(None),
+                Err(error) => return Err(self.failed("open a tree", TREES, error)),
+            };
+            if !tree.is_durable {
+                let about = nix::sys::stat::fstat(&directory)
+                    .map_err(|error| self.failed("examine a tree", TREES, error))?;
+                if (about.st_dev, about.st_ino) != tree.root {
+                    return Ok(None);
+                }
+            }
+            directories.push(directory);
+            names.push(name);
+        }
+        let layers = record.layers.iter().map(|layer| ReadyLayer {
+            source: String::new(),
+            digest: layer.digest,
+            identity: None,
+            code_bytes: layer.code_bytes,
+            unzipped_bytes: layer.unzipped_bytes,
+            entries: layer.entries,
+        });
+        let admitted = record.layers.iter().zip(1..).flat_map(|(layer, number)| {
+            let admitted = layer.admitted.iter().cloned();
+            admitted.map(move |admitted| (number, admitted))
+        });
+        Ok(Some(Ready {
+            directories,
+            names,
+            folder,
+            locks,
+            layers: layers.collect(),
+            summary: record.summary.clone(),
+            admitted: admitted.collect(),
+            is_warm: true,
+            left_behind: Vec::new(),
+        }))
+    }
+
+    fn build_in_child(
+        &self,
+        inputs: &[LayerInput],
+        policy: &Policy,
+        building: &Building,
+    ) -> Result<Built, HostError> {
+        let failed = |error: std::io::Error| self.failed("build what is missing", "", error);
+        let report = in_child(|interrupt| {
+            let answer = self.build(inputs, policy, building, interrupt);
+            encode_answer(answer, building.describe)
+        })
+        .map_err(|error| failed(error.into()))?;
+        match decode_answer(&report.bytes) {
+            Some(Answer::Built(built)) => Ok(*built),
+            Some(Answer::Interrupted(signal)) => Err(HostError::Interrupted(signal)),
+            Some(Answer::Told(told)) => Err(HostError::Child(told)),
+            None => {
+                let death = report.death.unwrap_or_else(|| "it said nothing".to_owned());
+                let reason = format!("the process that builds failed: {death}");
+                Err(failed(std::io::Error::other(reason)))
+            }
+        }
+    }
+}
+
+/// Adds what only this run knows.
+fn finish(
+    ready: Ready,
+    known: &[Known],
+    places: &[LayerPlace],
+    is_warm: bool,
+    left_behind: Vec<String>,
+) -> Ready {
+    let layers = ready.layers.into_iter().zip(known.iter().zip(places));
+    let layers = layers.map(|(layer, (known, place))| ReadyLayer {
+        source: place.source.clone(),
+        identity: known.identity,
+        ..layer
+    });
+    Ready {
+        layers: layers.collect(),
+        is_warm,
+        left_behind,
+        ..ready
+    }
+}
+
+/// The inputs with standard input read to its end: it can be read once, and a child may have to.
+fn spooled(inputs: &[LayerInput]) -> Result<Vec<LayerInput>, HostError> {
+    let places = LayerInput::places(inputs);
+    let spooled = inputs.iter().zip(&places).map(|(input, place)| {
+        if !matches!(input, LayerInput::Stdin) {
+            return Ok(input.clone());
+        }
+        let file: File = spool_stdin().map_err(|error| place.failed("read the layer", error))?;
+        Ok(LayerInput::Open {
+            name: input.name(),
+            file: Arc::new(file),
+        })
+    });
+    spooled.collect()
+}
+
+/// What a directory is now; that takes a look at all that lies in it, but not into it.
+fn directory_state(path: &Path, place: &LayerPlace, policy: &Policy) -> Option<State> {
+    // What is wrong with it is said by who builds.
+    let listed = load_directory(path, place, policy.limits, &NameHasher::new()).ok()?;
+    Some(State::of_directory(listed.fingerprint, listed.changed))
+}
+
+/// Notes that a stack is used, where we may write.
+fn note_use(record: &OwnedFd) {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec;
+    let is_noted = nix::sys::stat::fstat(record)
+        .is_ok_and(|about| (now - USE_SECONDS..=now).contains(&about.st_mtime));
+    let now = TimeSpec::new(now, 0);
+    if !is_noted && let Err(error) = futimens(record, &now, &now) {
+        tracing::debug!(descriptor = record.as_raw_fd(), %error, "cannot note the use of a stack");
+    }
+}
+
+enum Answer {
+    Built(Box<Built>),
+    Interrupted(i32),
+    Told(Box<Told>),
+}
+
+fn encode_answer(answer: Result<Built, Abandoned>, describe: fn(HostError) -> Told) -> Vec<u8> {
+    let mut encoder = Encoder::new(ANSWER);
+    let texts = |encoder: &mut Encoder, texts: &[String]| {
+        encoder.list(texts, |encoder, text| {
+            encoder.bytes(text.as_bytes());
+        });
+    };
+    match answer {
+        Ok(built) => {
+            encoder.number(0).list(&built.digests, |encoder, &digest| {
+                encoder.digest(digest);
+            });
+            let record = built.unrecorded.as_ref().map(StackRecord::encode);
+            encoder.optional(record.as_deref());
+            texts(&mut encoder, &built.left_behind);
+        }
+        Err(Abandoned {
+            error: HostError::Interrupted(signal),
+            ..
+        }) => {
+            encoder.number(1).signed(signal.into());
+        }
+        Err(Abandoned { error, .. }) => {
+            let told = describe(error);
+            encoder
+                .number(2)
+                .flag(told.is_refusal)
+                .bytes(told.message.as_bytes())
+                .number(told.layer.map_or(0, |layer| layer as u64))
+                .optional(told.entry.as_deref().map(str::as_bytes))
+                .optional(told.hint.as_deref().map(str::as_bytes));
+        }
+    }
+    encoder.finish()
+}
+
+fn decode_answer(answer: &[u8]) -> Option<Answer> {
+    let mut decoder = Decoder::new(answer, ANSWER)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let answer = match decoder.number()? {
+        0 => Answer::Built(Box::new(Built {
+            digests: decoder.list(Decoder::digest)?,
+            unrecorded: match decoder.optional()? {
+                Some(record) => Some(StackRecord::decode(record)?),
+                None => None,
+            },
+            left_behind: decoder.list(Decoder::text)?,
+        })),
+        1 => Answer::Interrupted(i32::try_from(decoder.signed()?).ok()?),
+        2 => Answer::Told(Box::new(Told {
+            is_refusal: decoder.flag()?,
+            message: decoder.text()?,
+            layer: decoder.count().map(|layer| (layer > 0).then_some(layer))?,
+            entry: decoder.optional()?.map(text),
+            hint: decoder.optional()?.map(text),
+        })),
+        _ => return None,
+    };
+    decoder.end().map(|()| answer)
+}

@@ -1,0 +1,174 @@
+//! The parts of the cache on the disk: how each is read, and how a tree is taken away.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::fcntl::renameat;
+use nix::sys::stat::fstat;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::Cache;
+use super::boot::Boot;
+use super::tree_record::{ManifestNode, RootIdentity, TreeKey, TreeRecord, decode_manifest};
+use crate::host::HostError;
+use crate::host::remove::remove_tree;
+use crate::host::root::{examine, list_names, open_directory, uninterrupted};
+use crate::host::whole_file;
+
+pub(super) const TREES: &str = "trees";
+pub(super) const RECORDS: &str = "records";
+pub(super) const MANIFESTS: &str = "manifests";
+pub(super) const STACKS: &str = "stacks";
+pub(super) const MEMO: &str = "memo";
+pub(super) const LOCKS: &str = "locks";
+pub(super) const TRASH: &str = "trash";
+
+/// The longest record that is read: nobody writes one of this length.
+pub(super) const MOST_RECORD_BYTES: u64 = 64 << 20;
+/// The longest manifest: a million entries need a tenth of it.
+const MOST_MANIFEST_BYTES: u64 = 2 << 30;
+
+/// What a tree in the cache is worth.
+#[derive(Debug)]
+pub(super) enum TreeState {
+    /// It is whole.
+    Whole(TreeRecord),
+    /// It was, before the machine started again or somebody copied it.
+    Unchecked(TreeRecord),
+    /// It is not there, or nothing says what it is.
+    Missing,
+}
+
+impl Cache {
+    /// A directory of the cache: made if need be, where that can be.
+    pub(super) fn part(&self, name: &str) -> Result<OwnedFd, Errno> {
+        if self.folder.is_writable {
+            self.folder.make_below(name)
+        } else {
+            self.folder.open_below(name)
+        }
+    }
+
+    /// The same, as a failure that says which.
+    pub(super) fn require(&self, name: &str) -> Result<OwnedFd, HostError> {
+        self.part(name)
+            .map_err(|error| self.failed("open a folder of the cache", name, error))
+    }
+
+    pub(super) fn path_of(&self, part: &str, name: &str) -> PathBuf {
+        self.folder.path.join(part).join(name)
+    }
+
+    pub(super) fn failed(
+        &self,
+        operation: &'static str,
+        at: &str,
+        error: impl Into<std::io::Error>,
+    ) -> HostError {
+        let place = self.folder.path.join(at);
+        HostError::io(operation, format!("`{}`", place.display()), error)
+    }
+
+    /// The record of a tree, if it has one that can be read.
+    pub(super) fn tree_record(&self, key: TreeKey) -> Option<TreeRecord> {
+        let folder = self.folder.open_below(RECORDS).ok()?;
+        let record = whole_file::read(&folder, &key.name(), MOST_RECORD_BYTES)?;
+        TreeRecord::decode(&record).filter(|record| record.key == key)
+    }
+
+    /// The objects of a tree, if its manifest is the one that belongs to it.
+    pub(super) fn manifest(&self, record: &TreeRecord) -> Option<Vec<ManifestNode>> {
+        let folder = self.folder.open_below(MANIFESTS).ok()?;
+        let manifest = whole_file::read(&folder, &record.key.name(), MOST_MANIFEST_BYTES)?;
+        record
+            .has_manifest(&manifest)
+            .then(|| decode_manifest(&manifest))?
+    }
+
+    /// Opens a tree.
+    pub(super) fn open_tree(&self, key: TreeKey) -> Result<(OwnedFd, RootIdentity), Errno> {
+        let folder = self.folder.open_below(TREES)?;
+        let tree = open_directory(&folder, key.name().as_bytes())?;
+        let about = fstat(&tree)?;
+        Ok((tree, (about.st_dev, about.st_ino)))
+    }
+
+    pub(super) fn tree_state(&self, key: TreeKey, now: &Boot) -> TreeState {
+        let (Some(record), Ok((_, root))) = (self.tree_record(key), self.open_tree(key)) else {
+            return TreeState::Missing;
+        };
+        let manifest = self.folder.open_below(MANIFESTS);
+        let has_manifest = manifest
+            .and_then(|folder| examine(folder, key.name().as_bytes()))
+            .is_ok_and(|found| {
+                found.is_some_and(|found| {
+                    u64::try_from(found.st_size).is_ok_and(|bytes| bytes == record.manifest_bytes)
+                })
+            });
+        if !has_manifest {
+            TreeState::Missing
+        } else if record.is_durable || (record.root == root && record.boot.is(now)) {
+            TreeState::Whole(record)
+        } else {
+            TreeState::Unchecked(record)
+        }
+    }
+
+    /// Takes a tree out of the cache: its record first, so that nobody believes what is left. What could not be removed.
+    pub(super) fn discard(&self, key: TreeKey) -> Vec<String> {
+        self.discard_name(&key.name())
+    }
+
+    /// The same of whatever has that name among the trees.
+    pub(super) fn discard_name(&self, name: &str) -> Vec<String> {
+        let moved = self.part(TRASH).and_then(|trash| {
+            for part in [RECORDS, MANIFESTS] {
+                let folder = self.part(part)?;
+                tolerate_absence(unlinkat(&folder, name, UnlinkatFlags::NoRemoveDir))?;
+            }
+            let trees = self.part(TREES)?;
+            // Another of that name may be in the trash still.
+            let unique = match examine(&trees, name.as_bytes())? {
+                Some(about) => format!("{name}.{:x}", about.st_ino),
+                None => return Ok(()),
+            };
+            tolerate_absence(uninterrupted(|| {
+                renameat(&trees, name, &trash, unique.as_str())
+            }))
+        });
+        match moved {
+            Ok(()) => self.empty_trash(),
+            Err(error) => vec![format!(
+                "`{}` could not be removed ({error})",
+                self.path_of(TREES, name).display()
+            )],
+        }
+    }
+
+    /// Removes what is in the trash, and half-written files that nobody is writing any more. What could not be removed.
+    pub(super) fn empty_trash(&self) -> Vec<String> {
+        let mut left_behind = Vec::new();
+        let Ok(trash) = self.folder.open_below(TRASH) else {
+            return left_behind;
+        };
+        for name in list_names(&trash).unwrap_or_default() {
+            if let Err(error) = remove_tree(trash.as_fd(), &name) {
+                let name = String::from_utf8_lossy(&name);
+                let path = self.path_of(TRASH, &name);
+                left_behind.push(format!(
+                    "`{}` could not be removed ({error}); the next run tries again",
+                    path.display()
+                ));
+            }
+        }
+        left_behind
+    }
+}
+
+fn tolerate_absence(result: Result<(), Errno>) -> Result<(), Errno> {
+    match result {
+        Err(Errno::ENOENT) => Ok(()),
+        other => other,
+    }
+}

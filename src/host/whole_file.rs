@@ -1,0 +1,80 @@
+//! Small files that appear whole or not at all, in a folder that nothing leads out of.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::renameat;
+use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+
+use super::root::{Root, set_mode, uninterrupted};
+use crate::entry::Mode;
+
+/// Reads a file; `None` when there is none, or it cannot be read, or it is longer than `most` bytes.
+pub(super) fn read(folder: &OwnedFd, name: &str, most: u64) -> Option<Vec<u8>> {
+    read_open(Root::borrow(folder).open_file(name.as_bytes()).ok()?, most)
+}
+
+/// The same of a file that is open.
+pub(super) fn read_open(file: OwnedFd, most: u64) -> Option<Vec<u8>> {
+    let file = File::from(file);
+    let length = file
+        .metadata()
+        .ok()
+        .filter(std::fs::Metadata::is_file)?
+        .len();
+    if length > most {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(length).ok()? + 1);
+    file.take(most).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// Writes a file beside its name and renames it there.
+///
+/// # Errors
+///
+/// Why it could not be written; what was there before is there still.
+pub(super) fn write(
+    folder: &OwnedFd,
+    name: &str,
+    bytes: &[u8],
+    mode: Mode,
+    is_durable: bool,
+) -> io::Result<()> {
+    let prefix = OsString::from(format!(".{name}."));
+    let create = |path: &Path| {
+        // Only the name is random; where the file is made is decided by the descriptor.
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        let file = Root::borrow(folder).create_file(name, Mode::PRIVATE)?;
+        Ok((name.to_vec(), File::from(file)))
+    };
+    let named = tempfile::Builder::new()
+        .prefix(&prefix)
+        .make_in("", create)?;
+    // It is not for that crate to remove it.
+    let ((new, mut file), _) = named.keep()?;
+    let written = file.write_all(bytes).and_then(|()| {
+        set_mode(&file, mode)?;
+        if is_durable {
+            file.sync_all()?;
+        }
+        uninterrupted(|| renameat(folder, new.as_slice(), folder, name))?;
+        if is_durable {
+            uninterrupted(|| fsync(folder))?;
+        }
+        Ok(())
+    });
+    if written.is_err()
+        && let Err(error) = unlinkat(folder, new.as_slice(), UnlinkatFlags::NoRemoveDir)
+        && error != Errno::ENOENT
+    {
+        tracing::debug!(name, %error, "cannot remove what was written beside it");
+    }
+    written
+}
