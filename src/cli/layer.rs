@@ -12,8 +12,8 @@ use slashopt::host::source::LayerInput;
 use super::failure::Failure;
 
 /// Not a doc comment, where the variable would need backticks, which help does not have.
-const LAYER_HELP: &str = "Layers in merge order, the first is lowest: zip files, directories, or - for a zip on \
-    standard input [default: what SLASHOPT_LAYERS names, one a line or separated by commas]";
+const LAYER_HELP: &str = "Layers in merge order, the first is lowest: zip files, directories, - for a zip on \
+    standard input, sha256:HEX for a layer in the cache, FILE@sha256:HEX for both [default: what SLASHOPT_LAYERS names, one a line or separated by commas]";
 
 /// Layers in merge order, lowest first.
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! A stack from the cache, ready to be mounted, with all that is said of it.
 
+use slashopt::host::HostError;
 use slashopt::host::cache::{Building, Policy, Ready};
 
 use super::failure::Failure;
@@ -32,7 +33,14 @@ impl StackArgs {
         let ready = self
             .cache(what)?
             .prepare(&inputs, &policy, &building)
-            .map_err(|error| Failure::host(what, error))?;
+            .map_err(|error| {
+                if let HostError::Child(told) = &error {
+                    for left in &told.left_behind {
+                        report.warning(left);
+                    }
+                }
+                Failure::host(what, error)
+            })?;
         for (number, admitted) in &ready.admitted {
             let layer = ready.layers.get(number - 1);
             let source = layer.map(|layer| layer.source.as_str()).unwrap_or_default();

@@ -162,6 +162,8 @@ pub struct Told {
     pub entry: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// What could not be cleaned up, a sentence each for the user.
+    pub left_behind: Vec<String>,
 }
 
 /// Two digests that should be one.

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::renameat;
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use rustix::fs::{FlockOperation, flock};
 
-use super::root::{Root, set_mode, uninterrupted};
+use super::root::{Root, list_names, set_mode, uninterrupted};
 use crate::entry::Mode;
 
 /// Reads a file; `None` when there is none, or it cannot be read, or it is longer than `most` bytes.
@@ -48,33 +48,72 @@ pub(super) fn write(
     is_durable: bool,
 ) -> io::Result<()> {
     let prefix = OsString::from(format!(".{name}."));
-    let create = |path: &Path| {
-        // Only the name is random; where the file is made is decided by the descriptor.
-        let name = path.file_name().unwrap_or_default().as_bytes();
-        let file = Root::borrow(folder).create_file(name, Mode::PRIVATE)?;
-        Ok((name.to_vec(), File::from(file)))
-    };
-    let named = tempfile::Builder::new()
-        .prefix(&prefix)
-        .make_in("", create)?;
-    // It is not for that crate to remove it.
-    let ((new, mut file), _) = named.keep()?;
-    let written = file.write_all(bytes).and_then(|()| {
-        set_mode(&file, mode)?;
-        if is_durable {
-            file.sync_all()?;
+    loop {
+        let named = tempfile::Builder::new()
+            .prefix(&prefix)
+            .make_in("", |path| {
+                // Only the name is random; where the file is made is decided by the descriptor.
+                let name = path.file_name().unwrap_or_default().as_bytes();
+                let file = Root::borrow(folder).create_file(name, Mode::PRIVATE)?;
+                Ok((name.to_vec(), File::from(file)))
+            })?;
+        // It is not for that crate to remove it.
+        let ((new, file), _) = named.keep()?;
+        match fill(folder, &new, file, name, bytes, mode, is_durable) {
+            // Somebody took it for something left behind, before it was locked.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
         }
-        uninterrupted(|| renameat(folder, new.as_slice(), folder, name))?;
-        if is_durable {
-            uninterrupted(|| fsync(folder))?;
-        }
-        Ok(())
-    });
-    if written.is_err()
-        && let Err(error) = unlinkat(folder, new.as_slice(), UnlinkatFlags::NoRemoveDir)
-        && error != Errno::ENOENT
-    {
-        tracing::debug!(name, %error, "cannot remove what was written beside it");
     }
-    written
+}
+
+fn fill(
+    folder: &OwnedFd,
+    new: &[u8],
+    mut file: File,
+    name: &str,
+    bytes: &[u8],
+    mode: Mode,
+    is_durable: bool,
+) -> io::Result<()> {
+    let written = flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| io::Error::from(io::ErrorKind::NotFound))
+        .and_then(|()| {
+            file.write_all(bytes)?;
+            set_mode(&file, mode)?;
+            if is_durable {
+                file.sync_all()?;
+            }
+            uninterrupted(|| renameat(folder, new, folder, name))?;
+            Ok(())
+        });
+    if let Err(error) = written {
+        remove(folder, new);
+        return Err(error);
+    }
+    if is_durable {
+        uninterrupted(|| fsync(folder))?;
+    }
+    Ok(())
+}
+
+fn remove(folder: &OwnedFd, name: &[u8]) {
+    match unlinkat(folder, name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => {}
+        Err(error) => tracing::debug!(%error, "cannot remove a half-written file"),
+    }
+}
+
+/// Removes what killed processes were writing.
+pub(super) fn sweep(folder: &OwnedFd) {
+    let names = list_names(folder).unwrap_or_default();
+    for name in names.iter().filter(|name| name.starts_with(b".")) {
+        let Ok(file) = Root::borrow(folder).open_file(name) else {
+            continue;
+        };
+        // Who writes one holds a lock on it.
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            remove(folder, name);
+        }
+    }
 }

@@ -55,6 +55,8 @@ mod html_report;
 
 /// What would fail in the cloud: each rule, each format.
 mod check;
+/// What is mounted is what is extracted.
+mod mount_plan;
 
 /// What cannot be done: status, message, hint, nothing left behind.
 mod errors;

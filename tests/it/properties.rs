@@ -73,14 +73,14 @@ struct Packing {
 
 /// A layer as it is generated: what it says, and how that is packed.
 #[derive(Clone, Debug)]
-struct Layer {
+pub(crate) struct Layer {
     entries: Vec<Entry>,
     packings: Vec<Packing>,
     is_zip64: bool,
 }
 
 impl Layer {
-    fn archive(&self) -> Archive {
+    pub(crate) fn archive(&self) -> Archive {
         let entries = self.entries.iter().enumerate().map(|(number, entry)| {
             let packing = &self.packings[number % self.packings.len()];
             packed(entry, packing)
@@ -337,7 +337,7 @@ enum Echo {
 }
 
 /// Layers, some entries of which appear again in another one, as they are or changed.
-fn stack() -> impl Strategy<Value = Vec<Layer>> {
+pub(crate) fn stack() -> impl Strategy<Value = Vec<Layer>> {
     let echo = select(vec![Echo::Same, Echo::OtherMode, Echo::OtherContent]);
     let echo = (any::<Index>(), any::<Index>(), any::<Index>(), echo);
     (

@@ -16,7 +16,7 @@ use super::draft::Draft;
 use super::layers::{Loaded, Wanted};
 use super::lock::{NamedLock, Sharing};
 use super::stack_record::StackRecord;
-use super::store::{LOCKS, TREES, TreeState};
+use super::store::{LOCKS, MANIFESTS, MEMO, RECORDS, STACKS, TREES, TreeState};
 use super::tree_record::{TreeKey, TreeRecord, nodes_of};
 use super::{Admitted, Building, Cache, Policy};
 use crate::archive::Refusal;
@@ -27,7 +27,7 @@ use crate::host::extract::read_umask;
 use crate::host::interrupt::Interrupt;
 use crate::host::root::uninterrupted;
 use crate::host::source::{LayerInput, LoadedStack, Source};
-use crate::host::{Abandoned, HostError, LayerPlace};
+use crate::host::{Abandoned, HostError, LayerPlace, whole_file};
 use crate::layer::{LayerForm, LayerId};
 use crate::merge::MergedTree;
 use crate::plan::ExtractPlan;
@@ -114,6 +114,9 @@ impl Builder<'_> {
             Some(locks) => Some(self.lock(locks, BUILDERS, Sharing::Shared)?),
             None => None,
         };
+        if is_writable {
+            self.sweep()?;
+        }
         let mut wanted = Wanted::all(inputs);
         let digests = self.identify(&mut wanted)?;
         for _ in 0..ATTEMPTS {
@@ -124,6 +127,17 @@ impl Builder<'_> {
         }
         let reason = std::io::Error::other("what is written to it does not come back");
         Err(self.cache.failed("use the cache", "", reason))
+    }
+
+    /// Removes what killed runs left, whatever they were building.
+    fn sweep(&mut self) -> Result<(), HostError> {
+        for part in [RECORDS, MANIFESTS, STACKS, MEMO] {
+            whole_file::sweep(&self.cache.require(part)?);
+        }
+        let nothing = self.destination(TREES, &Digest([0; 32]))?;
+        self.left_behind.extend(nothing.reclaim_all_beside());
+        self.left_behind.extend(self.cache.empty_trash());
+        Ok(())
     }
 
     pub(super) fn lock<'f>(

@@ -1,5 +1,6 @@
 //! One tree of the cache, from a plan to its name and its record.
 
+use crate::digest::Digest;
 use crate::host::destination::{Destination, Replace};
 use crate::host::extract::{Extraction, Progress};
 use crate::host::source::LoadedStack;
@@ -27,12 +28,8 @@ pub(super) struct Draft<'d> {
 impl Builder<'_> {
     /// Builds a tree and renames it to its name; what was accepted under `--lenient` meanwhile.
     pub(super) fn publish(&mut self, draft: &Draft<'_>) -> Result<Vec<Admitted>, HostError> {
-        self.cache.require(TREES)?;
-        let folder = CacheFolder::new(Some(&self.cache.folder.path), |_| None);
-        let path = self.cache.path_of(TREES, &draft.key.name());
-        let content = draft.key.digest.0;
-        let destination = Destination::examine(&path, None, Replace::Ours, &content, folder)?;
-        self.left_behind.extend(destination.reclaim_all_beside());
+        let content = draft.key.digest;
+        let destination = self.destination(&draft.key.name(), &content)?;
         let extraction = Extraction {
             loaded: draft.loaded,
             tree: draft.tree,
@@ -43,7 +40,7 @@ impl Builder<'_> {
             umask: self.umask,
             is_durable: self.is_durable,
         };
-        match extraction.run(&destination, content, &Progress::default()) {
+        match extraction.run(&destination, content.0, &Progress::default()) {
             Ok(extracted) => {
                 self.left_behind.extend(extracted.left_behind);
                 let admitted = extracted.admitted.iter();
@@ -54,6 +51,18 @@ impl Builder<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// The place of a tree of this name, which is for this content.
+    pub(super) fn destination(
+        &self,
+        name: &str,
+        content: &Digest,
+    ) -> Result<Destination, HostError> {
+        self.cache.require(TREES)?;
+        let folder = CacheFolder::new(Some(&self.cache.folder.path), |_| None);
+        let path = self.cache.path_of(TREES, name);
+        Destination::examine(&path, None, Replace::Ours, &content.0, folder)
     }
 
     /// Writes down what was built: from now on it is there.

@@ -337,17 +337,26 @@ impl Cache {
                 self.unlink(STACKS, &stack.name, pruned);
             }
         }
-        for part in [STACKS, RECORDS, MANIFESTS, MEMO] {
+        for part in [RECORDS, MANIFESTS, MEMO] {
             for name in self.names(part).unwrap_or_default() {
-                let is_foreign = match part {
-                    RECORDS | MANIFESTS => {
-                        TreeKey::from_name(&name).is_none_or(|key| self.open_tree(key).is_err())
-                    }
-                    _ => name.starts_with('.'),
-                };
+                let is_foreign = [RECORDS, MANIFESTS].contains(&part)
+                    && TreeKey::from_name(&name).is_none_or(|key| self.open_tree(key).is_err());
                 let is_forgotten = part == MEMO && !self.is_remembered(&name);
                 if (is_foreign || is_forgotten) && !self.is_recent(part, &name) {
                     self.unlink(part, &name, pruned);
+                }
+            }
+        }
+        for part in [STACKS, RECORDS, MANIFESTS, MEMO] {
+            if let Ok(folder) = self.part(part) {
+                whole_file::sweep(&folder);
+            }
+        }
+        if let Ok(locks) = self.part(LOCKS) {
+            for name in self.names(LOCKS).unwrap_or_default() {
+                let lock = Root::borrow(&locks).open_file(name.as_bytes());
+                if lock.is_ok_and(|lock| try_own(&locks, &name, &lock) == Ok(true)) {
+                    self.unlink(LOCKS, &name, pruned);
                 }
             }
         }

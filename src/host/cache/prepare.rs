@@ -27,6 +27,7 @@ use crate::host::source::{LayerInput, spool_stdin};
 use crate::host::{Abandoned, HostError, LayerPlace, Told, whole_file};
 use crate::layer::NameHasher;
 use crate::quota::FileIdentity;
+use crate::summary::Summary;
 
 /// How often what was just built may vanish before it is used: `prune` leaves what is new alone.
 const ATTEMPTS: usize = 5;
@@ -54,6 +55,9 @@ impl Cache {
         policy: &Policy,
         building: &Building,
     ) -> Result<Ready, HostError> {
+        if inputs.is_empty() {
+            return self.nothing();
+        }
         let inputs = spooled(inputs)?;
         let places = LayerInput::places(&inputs);
         let mut known: Vec<Known> = inputs
@@ -88,6 +92,21 @@ impl Cache {
         }
         let raced = std::io::Error::other("something keeps removing what is built");
         Err(self.failed("use the cache", "", raced))
+    }
+
+    /// The stack of no layers, which needs no tree and no record.
+    fn nothing(&self) -> Result<Ready, HostError> {
+        Ok(Ready {
+            directories: Vec::new(),
+            names: Vec::new(),
+            folder: self.require(TREES)?,
+            locks: Vec::new(),
+            layers: Vec::new(),
+            summary: Summary::default(),
+            admitted: Vec::new(),
+            is_warm: true,
+            left_behind: Vec::new(),
+        })
     }
 
     /// What can be known of a layer without opening it.
@@ -348,7 +367,7 @@ fn encode_answer(answer: Result<Built, Abandoned>, describe: fn(HostError) -> To
         }) => {
             encoder.number(1).signed(signal.into());
         }
-        Err(Abandoned { error, .. }) => {
+        Err(Abandoned { error, left_behind }) => {
             let told = describe(error);
             encoder
                 .number(2)
@@ -357,6 +376,7 @@ fn encode_answer(answer: Result<Built, Abandoned>, describe: fn(HostError) -> To
                 .number(told.layer.map_or(0, |layer| layer as u64))
                 .optional(told.entry.as_deref().map(str::as_bytes))
                 .optional(told.hint.as_deref().map(str::as_bytes));
+            texts(&mut encoder, &left_behind);
         }
     }
     encoder.finish()
@@ -381,6 +401,7 @@ fn decode_answer(answer: &[u8]) -> Option<Answer> {
             layer: decoder.count().map(|layer| (layer > 0).then_some(layer))?,
             entry: decoder.optional()?.map(text),
             hint: decoder.optional()?.map(text),
+            left_behind: decoder.list(Decoder::text)?,
         })),
         _ => return None,
     };

@@ -171,8 +171,9 @@ pub(super) struct ManifestNode {
     pub(super) target: Vec<u8>,
 }
 
-/// The objects of a tree that was built, a directory before what lies in it. `crc32` tells the checksum of a file that the
-/// tree does not know.
+/// The objects of a tree that was built, in the order of the layers that brought them: a directory before what lies in it, and
+/// those of one layer as it has them, which matters where directories merge through links. `crc32` tells the checksum of a
+/// file that the tree does not know.
 pub(super) fn nodes_of(
     tree: &MergedTree<'_>,
     crc32: impl Fn(NodeId) -> Option<u32>,
@@ -186,7 +187,7 @@ pub(super) fn nodes_of(
         let provider = tree.provider(node);
         let mut object = tree.object(node);
         object.crc32 = object.crc32.or_else(|| crc32(node));
-        nodes.push(ManifestNode {
+        let listed = ManifestNode {
             path: path.as_bytes().to_vec(),
             is_explicit: tree
                 .stack()
@@ -194,9 +195,11 @@ pub(super) fn nodes_of(
                 .is_some_and(|layer| layer.entry_of(provider.node).is_some()),
             object,
             target: tree.target_of(provider).unwrap_or_default().to_vec(),
-        });
+        };
+        nodes.push((provider, listed));
     });
-    nodes
+    nodes.sort_by_key(|&(provider, _)| provider);
+    nodes.into_iter().map(|(_, listed)| listed).collect()
 }
 
 pub(super) fn encode_manifest(nodes: &[ManifestNode]) -> Vec<u8> {
