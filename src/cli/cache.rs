@@ -180,6 +180,11 @@ fn prune(arguments: &PruneArgs, global: &GlobalArgs, report: &Report) -> Outcome
     Ok(ExitCode::SUCCESS)
 }
 
+/// `1 tree`, `2 trees`.
+fn trees(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "tree" } else { "trees" })
+}
+
 fn pruned_text(pruned: &Pruned) -> String {
     let bytes = pruned.removed.iter().map(|tree| tree.bytes).sum();
     let kept = match pruned.in_use {
@@ -187,8 +192,8 @@ fn pruned_text(pruned: &Pruned) -> String {
         count => format!(", {count} kept that are in use"),
     };
     format!(
-        "{} trees removed ({}), {} left{kept}\n",
-        pruned.removed.len(),
+        "{} removed ({}), {} left{kept}\n",
+        trees(pruned.removed.len()),
         human_bytes(bytes),
         human_bytes(pruned.bytes_left)
     )
@@ -204,10 +209,9 @@ fn verify(arguments: &FolderArgs, global: &GlobalArgs, report: &Report) -> Outco
         report.json(&verified_json(&verified, &cache))?;
     } else {
         let sound = verified.trees - verified.damaged.len();
-        let text = format!(
-            "{sound} trees are sound ({})\n",
-            human_bytes(verified.bytes)
-        );
+        let are = if sound == 1 { "is" } else { "are" };
+        let bytes = human_bytes(verified.bytes);
+        let text = format!("{} {are} sound ({bytes} read)\n", trees(sound));
         report.result(text.as_bytes())?;
     }
     for damaged in &verified.damaged {

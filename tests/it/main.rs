@@ -55,6 +55,12 @@ mod html_report;
 
 /// What would fail in the cloud: each rule, each format.
 mod check;
+/// Layers that stay extracted: what is in the cache, who notices when it is not whole.
+mod cache;
+
+/// The cache among processes: at once, killed, pruned, after a power cut.
+mod cache_life;
+
 /// What is mounted is what is extracted.
 mod mount_plan;
 

@@ -361,9 +361,17 @@ impl Cache {
             }
         }
         for name in self.names(TREES).unwrap_or_default() {
-            let is_known =
-                TreeKey::from_name(&name).is_some_and(|key| self.tree_record(key).is_some());
-            if is_known || self.is_recent(TREES, &name) {
+            let key = TreeKey::from_name(&name);
+            let is_known = key.is_some_and(|key| self.tree_record(key).is_some());
+            let is_named = |stack: &Stack| key.is_some_and(|key| stack.trees.contains(&key));
+            if is_known || stacks.iter().any(is_named) || self.is_recent(TREES, &name) {
+                continue;
+            }
+            let is_free = self.part(TREES).and_then(|trees| {
+                let tree = open_directory(&trees, name.as_bytes())?;
+                try_own(&trees, &name, &tree)
+            });
+            if is_free != Ok(true) || mounts().iter().any(|text| text.contains(&name)) {
                 continue;
             }
             pruned.left_behind.extend(self.discard_name(&name));

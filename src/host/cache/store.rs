@@ -79,11 +79,13 @@ impl Cache {
 
     /// The objects of a tree, if its manifest is the one that belongs to it.
     pub(super) fn manifest(&self, record: &TreeRecord) -> Option<Vec<ManifestNode>> {
+        decode_manifest(&self.read_manifest(record)?)
+    }
+
+    fn read_manifest(&self, record: &TreeRecord) -> Option<Vec<u8>> {
         let folder = self.folder.open_below(MANIFESTS).ok()?;
-        let manifest = whole_file::read(&folder, &record.key.name(), MOST_MANIFEST_BYTES)?;
-        record
-            .has_manifest(&manifest)
-            .then(|| decode_manifest(&manifest))?
+        whole_file::read(&folder, &record.key.name(), MOST_MANIFEST_BYTES)
+            .filter(|manifest| record.has_manifest(manifest))
     }
 
     /// Opens a tree.
@@ -98,15 +100,7 @@ impl Cache {
         let (Some(record), Ok((_, root))) = (self.tree_record(key), self.open_tree(key)) else {
             return TreeState::Missing;
         };
-        let manifest = self.folder.open_below(MANIFESTS);
-        let has_manifest = manifest
-            .and_then(|folder| examine(folder, key.name().as_bytes()))
-            .is_ok_and(|found| {
-                found.is_some_and(|found| {
-                    u64::try_from(found.st_size).is_ok_and(|bytes| bytes == record.manifest_bytes)
-                })
-            });
-        if !has_manifest {
+        if self.read_manifest(&record).is_none() {
             TreeState::Missing
         } else if record.is_durable || (record.root == root && record.boot.is(now)) {
             TreeState::Whole(record)
