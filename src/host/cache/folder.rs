@@ -98,13 +98,13 @@ impl CacheFolder {
     }
 
     fn make(&self, path: &Path) -> io::Result<Folder> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)?;
-        let folder = Folder::open(path)?;
         // A home is private; what root makes anywhere else is for everybody, like a package's files.
         let is_shared = geteuid().is_root() && (self.is_named || path == Path::new(SYSTEM));
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(if is_shared { 0o755 } else { 0o700 })
+            .create(path)?;
+        let folder = Folder::open(path)?;
         if !is_shared {
             return Ok(folder);
         }
