@@ -3,7 +3,7 @@
 
 pub mod budget;
 pub mod cache;
-mod child;
+pub mod child;
 pub mod compare;
 pub mod content;
 pub mod destination;
@@ -12,9 +12,14 @@ mod inflate;
 pub mod inspect;
 pub mod interrupt;
 mod listing;
+pub mod mount;
 mod moves;
+pub mod namespace;
 pub mod output;
 pub mod places;
+
+pub mod process;
+pub mod program;
 mod publish;
 pub mod record;
 mod remove;
