@@ -24,9 +24,9 @@ use super::stack::StackArgs;
 use super::{GlobalArgs, Outcome};
 
 /// The variable in which AWS's images, and functions, carry their runtime.
-const EXECUTION_ENVIRONMENT: &str = "AWS_EXECUTION_ENV";
+pub(crate) const EXECUTION_ENVIRONMENT: &str = "AWS_EXECUTION_ENV";
 /// What most distributions give to a process that has no `PATH`.
-const BASE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const BASE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Not a doc comment, where the variable would need backticks, which help does not have.
 pub(crate) const RUNTIME_HELP: &str =
@@ -75,7 +75,7 @@ pub(crate) struct EnvArgs {
 
 /// For whom the environment is, as typed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum TargetArg {
+pub(crate) enum TargetArg {
     /// Stock interpreters on this machine or in a container, in Lambda's search order
     Host,
     /// Exactly what a function sees on Lambda
@@ -173,7 +173,7 @@ fn places_on_disk<'p>(
 }
 
 /// The path as a search path can hold it: absolute, whatever the working directory will be.
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| {
         Failure::new(
             Exit::Machine,
@@ -230,7 +230,7 @@ pub(crate) fn named_runtime(asked: Option<&str>) -> Result<Option<&'static Runti
         .transpose()
 }
 
-fn find_runtime(identifier: &str, named_by: &str) -> Result<&'static Runtime, Failure> {
+pub(crate) fn find_runtime(identifier: &str, named_by: &str) -> Result<&'static Runtime, Failure> {
     Runtime::find(identifier).map_err(|unknown| {
         let message = format!(
             "cannot choose the runtime: {named_by}: `{identifier}` is not a runtime of Lambda"
@@ -281,6 +281,11 @@ fn warn(made: &Environment, shape: Shape, report: &Report) {
             report.warning(&format!("the caller's {name} is replaced, not extended"));
         }
     }
+    warn_of_left_out(made, report);
+}
+
+/// Says what a search path could not express.
+pub(crate) fn warn_of_left_out(made: &Environment, report: &Report) {
     for left_out in &made.left_out {
         if left_out.reason == LeftOutReason::ColonInName {
             let (variable, jar) = (left_out.variable, shown(&left_out.directory));

@@ -176,7 +176,7 @@ pub(crate) fn run(arguments: &ExtractArgs, global: &GlobalArgs, report: &Report)
 }
 
 /// What the root is made of and by which rules: a root that records the same is the same.
-fn content_digest(
+pub(crate) fn content_digest(
     loaded: &LoadedStack,
     on_type_conflict: OnTypeConflict,
     strictness: Strictness,

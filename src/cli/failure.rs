@@ -21,6 +21,12 @@ pub(crate) enum Exit {
     Refused,
     /// 4: this machine lacks something, or input or output failed.
     Machine,
+    /// 125: a command could not be started for a reason of ours.
+    NotStarted,
+    /// 126: the command is there and cannot be executed.
+    NotExecutable,
+    /// 127: there is no such command.
+    NotFound,
 }
 
 impl Exit {
@@ -31,6 +37,9 @@ impl Exit {
             Self::Usage => 2,
             Self::Refused => 3,
             Self::Machine => 4,
+            Self::NotStarted => 125,
+            Self::NotExecutable => 126,
+            Self::NotFound => 127,
         }
     }
 
@@ -41,6 +50,9 @@ impl Exit {
             Self::Usage => "usage",
             Self::Refused => "layer_refused",
             Self::Machine => "machine",
+            Self::NotStarted => "not_started",
+            Self::NotExecutable => "not_executable",
+            Self::NotFound => "not_found",
         }
     }
 }

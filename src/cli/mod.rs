@@ -16,22 +16,27 @@ mod documentation;
 mod env;
 mod env_explanation;
 mod env_formats;
+mod exec;
 mod extract;
+mod extracted;
 mod failure;
+mod ground;
 mod html_report;
 mod json;
 mod layer;
 mod list;
+mod mount_advice;
 mod packages;
 mod ready;
 mod report;
 mod stack;
+mod start;
 mod which;
 mod which_module;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use failure::Failure;
 use report::Report;
@@ -117,6 +122,7 @@ enum Command {
     Cache(cache::CacheArgs),
     Extract(extract::ExtractArgs),
     Env(env::EnvArgs),
+    Exec(Box<exec::ExecArgs>),
     List(list::ListArgs),
     Report(html_report::HtmlReportArgs),
     Which(which::WhichArgs),
@@ -131,13 +137,17 @@ enum Command {
 
 /// Parses the command line, runs the command, reports a failure; the process's exit status.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
     trace(cli.global.verbose);
     let report = Report::new(&cli.global);
     let outcome = match cli.command {
         Command::Cache(arguments) => cache::run(&arguments, &cli.global, &report),
         Command::Extract(arguments) => extract::run(&arguments, &cli.global, &report),
         Command::Env(arguments) => env::run(&arguments, &cli.global, &report),
+        Command::Exec(arguments) => exec::run(&arguments, &cli.global, &report),
         Command::List(arguments) => list::run(&arguments, &cli.global, &report),
         Command::Report(arguments) => html_report::run(&arguments, &cli.global, &report),
         Command::Which(arguments) => which::run(&arguments, &cli.global, &report),
@@ -153,6 +163,22 @@ pub(crate) fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => report.failure(&failure),
     }
+}
+
+/// Prints what the parser has to say: help, the version, or what is wrong with the command line.
+fn refused(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && is_exec() {
+        // Where a terminal is closed, there is nowhere to say so.
+        drop(error.print());
+        return exec::usage_status();
+    }
+    error.exit()
+}
+
+/// Whether the command line that could not be parsed is one of `exec`.
+fn is_exec() -> bool {
+    let parsed = Cli::command().ignore_errors(true).try_get_matches();
+    parsed.is_ok_and(|matches| matches.subcommand_name() == Some("exec"))
 }
 
 /// What a command gives: its exit status, or why it could not be done.

@@ -17,7 +17,7 @@ mod moves;
 pub mod namespace;
 pub mod output;
 pub mod places;
-
+pub mod probe;
 pub mod process;
 pub mod program;
 mod publish;

@@ -12,6 +12,7 @@
 //!
 //! Everything is mounted `nosuid,nodev`, and read-only before anybody can see it.
 
+use std::borrow::Cow;
 use std::ffi::{CString, OsStr};
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -38,6 +39,9 @@ const OPEN_TO_ALL: ModeBits = ModeBits::from_bits_truncate(0o755);
 const DOS_EPOCH: TimeSpec = TimeSpec::new(315_532_800, 0);
 /// What is mounted can give nobody another identity and opens no device.
 const TAME: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
+
+/// Bytes of all names in the options of `mount(2)`, which are one page.
+const MAX_NAMES_BYTES: usize = 4096 - 64;
 
 /// How far back the calls go that are used: the newest that the kernel has, unless a test wants to see the others.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -121,7 +125,7 @@ pub struct Layering<'l> {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub struct MountError {
     /// The call that failed, as a manual page names it.
-    pub step: &'static str,
+    pub step: Cow<'static, str>,
     /// Its error.
     pub errno: Errno,
     /// What the kernel logged for the file system, one sentence each.
@@ -132,9 +136,31 @@ impl MountError {
     /// A call that failed without a word.
     pub fn new(step: &'static str, errno: impl Into<Errno>) -> Self {
         Self {
-            step,
+            step: Cow::Borrowed(step),
             errno: errno.into(),
             log: Vec::new(),
+        }
+    }
+}
+
+impl MountError {
+    /// As bytes, for another process.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let number = (self.errno as i32).to_string();
+        let mut lines = vec![number, self.step.to_string()];
+        lines.extend(self.log.iter().cloned());
+        lines.join("\n").into_bytes()
+    }
+
+    /// From the bytes of another process of ours.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let mut lines = text.lines().map(str::to_owned);
+        let number = lines.next().and_then(|number| number.parse().ok());
+        Self {
+            errno: Errno::from_raw(number.unwrap_or(0)),
+            step: Cow::Owned(lines.next().unwrap_or_default()),
+            log: lines.collect(),
         }
     }
 }
@@ -274,7 +300,7 @@ impl Layering<'_> {
         writable: Option<[&Lower; 2]>,
     ) -> Result<(), MountError> {
         let here = open_place(Path::new(".")).map_err(failed("open(2)"))?;
-        let names = self.names_for_options();
+        let (parent, names) = self.names_for_options();
         let mut options = b"lowerdir=".to_vec();
         options.extend(names.join(&b':'));
         if let Some([upper, work]) = writable {
@@ -290,8 +316,7 @@ impl Layering<'_> {
                 Errno::from_raw(error.raw_os_error().unwrap_or(0)),
             )
         })?;
-        let parent = self.common_parent();
-        if let (Some(parent), false) = (parent, has_magic_links()) {
+        if let Some(parent) = parent {
             fchdir(open_place(parent).map_err(failed("open(2)"))?).map_err(failed("fchdir(2)"))?;
         }
         let flags = if writable.is_some() {
@@ -304,17 +329,24 @@ impl Layering<'_> {
         mounted
     }
 
-    /// The lower directories, topmost first, as short as they can be named without a character that means something there.
-    fn names_for_options(&self) -> Vec<Vec<u8>> {
-        let has_magic_links = has_magic_links();
-        let by_name = self.common_parent().is_some() && !has_magic_links;
+    /// The lower directories, topmost first, as short as they can be named without a character that means something there: by
+    /// their names in the directory that they all lie in, which then is to be the working directory, or by their descriptors.
+    fn names_for_options(&self) -> (Option<&Path>, Vec<Vec<u8>>) {
         let lowers = self.lowers.iter().rev();
-        lowers
-            .map(|lower| match lower.path.file_name() {
-                Some(name) if by_name => name.as_bytes().to_vec(),
-                _ => magic_link(lower).into_bytes(),
-            })
-            .collect()
+        let names = lowers.clone().map(|lower| {
+            let name = lower.path.file_name()?.as_bytes();
+            let is_plain = !name.iter().any(|byte| b":,\\".contains(byte));
+            is_plain.then(|| name.to_vec())
+        });
+        match (self.common_parent(), names.collect::<Option<Vec<_>>>()) {
+            (Some(parent), Some(names)) if names.concat().len() + names.len() < MAX_NAMES_BYTES => {
+                (Some(parent), names)
+            }
+            _ => (
+                None,
+                lowers.map(|lower| magic_link(lower).into_bytes()).collect(),
+            ),
+        }
     }
 
     /// The directory that all lower directories are in, if one is.
@@ -367,9 +399,9 @@ impl FileSystem {
         }
         // The refusal of the descriptor is no news.
         drop(self.log());
-        let by_link = fsconfig_set_string(&self.descriptor, key, magic_link(lower));
-        by_link
-            .or_else(|_| fsconfig_set_string(&self.descriptor, key, &lower.path))
+        // The path, where it is short enough, for whoever reads what is mounted.
+        fsconfig_set_string(&self.descriptor, key, &lower.path)
+            .or_else(|_| fsconfig_set_string(&self.descriptor, key, magic_link(lower)))
             .map_err(|error| self.failed("fsconfig(2) of a directory", error))
     }
 

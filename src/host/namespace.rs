@@ -19,6 +19,7 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities,
 };
 
+use super::child::in_child;
 use super::mount::{Calls, IntoErrno as _, Layering, Lower, MountError, bind, failed, remount};
 
 /// The two kinds of namespace that let a process mount something that nobody else sees.
@@ -67,15 +68,31 @@ pub struct Furnished {
 }
 
 impl Setting<'_> {
-    /// Enters a namespace and mounts everything. When this fails, the process may be in a namespace all the same.
+    /// Tries in a child process whether a namespace can be entered and everything mounted in it.
     ///
     /// This process must have one thread.
     ///
     /// # Errors
     ///
     /// The call that failed.
+    pub fn try_out(&self, space: Space) -> Result<(), MountError> {
+        let attempt = || match enter(space).and_then(|()| self.furnish(space)) {
+            Ok(_) => Vec::new(),
+            Err(error) => error.to_bytes(),
+        };
+        match in_child(attempt) {
+            Ok(answer) if answer.is_empty() => Ok(()),
+            Ok(answer) => Err(MountError::from_bytes(&answer)),
+            Err(error) => Err(MountError::new("fork(2)", raw(&error))),
+        }
+    }
+
+    /// Mounts everything in the namespace that was entered.
+    ///
+    /// # Errors
+    ///
+    /// The call that failed; what was mounted before it is left to the namespace's end.
     pub fn furnish(&self, space: Space) -> Result<Furnished, MountError> {
-        enter(space)?;
         let target = resolved(self.target)?;
         let mut missing = Vec::new();
         if !is_made(&target) {
@@ -128,7 +145,10 @@ impl Setting<'_> {
     }
 }
 
-/// Leaves the mount namespace of the caller for one in which mounts of the caller's still appear, and ours only for us.
+/// Leaves the mount namespace of the caller for one in which mounts of the caller's still appear, and ours only for us. When this
+/// fails, the process may be in another namespace all the same.
+///
+/// This process must have one thread.
 ///
 /// # Errors
 ///

@@ -99,12 +99,12 @@ impl Command {
         candidates(name, path.map(|(_, value)| value.as_os_str()))
     }
 
-    /// Replaces this process by the command. `lock` stays open in it, and in what it starts.
+    /// Replaces this process by the command. `locks` stay open in it, and in what it starts.
     ///
     /// # Errors
     ///
     /// Why not, as `execvp(3)` says it: `ENOENT` when there is no such command, `EACCES` when there is one that may not be executed.
-    pub fn replace_this_process(&self, lock: Option<OwnedFd>) -> Result<Infallible, Errno> {
+    pub fn replace_this_process(&self, locks: Vec<OwnedFd>) -> Result<Infallible, Errno> {
         let arguments =
             all_nul_terminated(self.arguments.iter().map(|one| one.as_bytes().to_vec()))?;
         let environment = all_nul_terminated(
@@ -112,7 +112,8 @@ impl Command {
                 .iter()
                 .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()),
         )?;
-        let _lock = lock.map(keep_through_exec).transpose()?;
+        let locks = locks.into_iter().map(keep_through_exec);
+        let _locks = locks.collect::<Result<Vec<_>, _>>()?;
         hand_back();
         let mut failure = Errno::ENOENT;
         for file in self.candidates() {
@@ -140,7 +141,8 @@ impl Command {
     }
 }
 
-fn candidates(name: &OsStr, path: Option<&OsStr>) -> Vec<PathBuf> {
+/// The files that a name may mean: itself if it is a path, else what `path` makes of it.
+pub fn candidates(name: &OsStr, path: Option<&OsStr>) -> Vec<PathBuf> {
     if name.is_empty() {
         return Vec::new();
     }
@@ -165,6 +167,11 @@ fn all_nul_terminated(all: impl Iterator<Item = Vec<u8>>) -> Result<Vec<CString>
 /// Moves a descriptor to where nobody looks, and lets it pass to the command.
 #[expect(unsafe_code, reason = "the new descriptor comes as a number")]
 fn keep_through_exec(descriptor: OwnedFd) -> Result<OwnedFd, Errno> {
+    if descriptor.as_raw_fd() >= HIGH {
+        fcntl(&descriptor, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        return Ok(descriptor);
+    }
+    // A limit on descriptors may be lower.
     let places = [HIGH, 10, 3];
     let mut moved = Err(Errno::EMFILE);
     for place in places {

@@ -1,0 +1,133 @@
+//! The layers as a tree on disk, for a command that nothing can be mounted for: built once, and found again by the next start.
+
+use std::path::{Path, PathBuf};
+
+use slashopt::collisions::SameBytes;
+use slashopt::host::Abandoned;
+use slashopt::host::budget::Budget;
+use slashopt::host::cache::CacheFolder;
+use slashopt::host::child::in_child;
+use slashopt::host::destination::{Destination, Found, Replace};
+use slashopt::host::extract::{Extraction, Progress, read_umask};
+use slashopt::host::interrupt::Interrupt;
+use slashopt::merge::MergedTree;
+use slashopt::plan::{ExtractPlan, OnCollision, judge_collisions};
+
+use super::exec::WHAT;
+use super::extract::content_digest;
+use super::failure::{Exit, Failure};
+use super::report::Report;
+use super::stack::{LayerArgs, StackArgs, classify, tree_warnings, waived};
+
+/// Makes the layers' root appear at a place that is empty, ours, or not there yet. Threads do it, so a child process does it.
+pub(crate) fn extract(
+    layers: &LayerArgs,
+    stack: &StackArgs,
+    at: &Path,
+    report: &Report,
+) -> Result<(), Failure> {
+    let answer = in_child(|| match build(layers, stack, at, report) {
+        Ok(()) => Vec::new(),
+        Err(failure) => to_bytes(&failure),
+    });
+    match answer {
+        Ok(answer) if answer.is_empty() => Ok(()),
+        Ok(answer) => Err(from_bytes(&answer)),
+        Err(error) => Err(Failure::new(
+            Exit::NotStarted,
+            format!("{WHAT}: the layers could not be extracted: {error}"),
+        )),
+    }
+}
+
+fn build(layers: &LayerArgs, stack: &StackArgs, at: &Path, report: &Report) -> Result<(), Failure> {
+    let host = |error| Failure::host(WHAT, error);
+    let umask = read_umask();
+    let interrupt = Interrupt::install();
+    let pool = stack.pool()?;
+    let budget = Budget::default();
+    let loaded = stack.load(layers, WHAT, &pool, &budget, report)?;
+    let on_type_conflict = stack.on_type_conflict();
+    let content = content_digest(&loaded, on_type_conflict, stack.strictness());
+    let cache = CacheFolder::new(stack.cache_dir.as_deref(), |name| std::env::var_os(name));
+    let home = std::env::var_os("HOME")
+        .filter(|home| !home.is_empty())
+        .map(PathBuf::from);
+    let destination = Destination::examine(at, home.as_deref(), Replace::Nothing, &content, cache)
+        .map_err(host)?;
+    if destination.found == Found::Wanted {
+        for left in destination.reclaim() {
+            report.warning(&left);
+        }
+        return Ok(());
+    }
+    let linked = on_type_conflict.linked_directory();
+    let tree = MergedTree::merge(&loaded.stack, linked, &loaded.hasher);
+    let on_collision = stack.on_collision();
+    let means = match on_collision {
+        OnCollision::Error => SameBytes::ByComparison,
+        _ => SameBytes::ByChecksum,
+    };
+    let collisions = classify(&loaded, &tree, means, &pool, &budget, WHAT)?;
+    judge_collisions(&collisions, on_collision, on_type_conflict)
+        .map_err(|violation| Failure::policy(WHAT, &violation))?;
+    let plan = ExtractPlan::new(&tree);
+    let mut warnings = tree_warnings(&tree, &plan, &collisions, on_collision);
+    let extraction = Extraction {
+        loaded: &loaded,
+        tree: &tree,
+        plan: &plan,
+        pool: &pool,
+        budget: &budget,
+        interrupt: &interrupt,
+        umask,
+        is_durable: false,
+    };
+    let extracted = extraction
+        .run(&destination, content, &Progress::default())
+        .map_err(|Abandoned { error, left_behind }| {
+            for left in &left_behind {
+                report.warning(left);
+            }
+            host(error)
+        })?;
+    let layers = loaded.stack.len();
+    let waived = extracted
+        .admitted
+        .iter()
+        .map(|(layer, refusal)| format!("layer {layer} of {layers}: {}", waived(refusal)));
+    warnings.extend(waived);
+    warnings.extend(extracted.left_behind);
+    for warning in &warnings {
+        report.warning(warning);
+    }
+    Ok(())
+}
+
+/// A failure for the process that asked: signal, whether a layer is refused, message, hint.
+fn to_bytes(failure: &Failure) -> Vec<u8> {
+    let signal = failure.signal.unwrap_or(0).to_string();
+    let refused = u8::from(failure.exit == Exit::Refused).to_string();
+    let hint = failure.hint.clone().unwrap_or_default();
+    [signal, refused, failure.message.clone(), hint]
+        .join("\0")
+        .into_bytes()
+}
+
+fn from_bytes(bytes: &[u8]) -> Failure {
+    let text = String::from_utf8_lossy(bytes);
+    let mut parts = text.split('\0');
+    let signal = parts.next().and_then(|signal| signal.parse().ok());
+    let exit = if parts.next() == Some("1") {
+        Exit::Refused
+    } else {
+        Exit::NotStarted
+    };
+    let mut failure = Failure::new(exit, parts.next().unwrap_or_default());
+    failure.signal = signal.filter(|&signal| signal != 0);
+    failure.hint = parts
+        .next()
+        .filter(|hint| !hint.is_empty())
+        .map(str::to_owned);
+    failure
+}

@@ -1,0 +1,334 @@
+//! The ground that a command stands on: the layers mounted for it alone or, where that cannot be, extracted.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use slashopt::environment::VAR_TASK;
+use slashopt::host::cache::{Building, Cache, CacheFolder, Ready};
+use slashopt::host::mount::{Calls, Lower, MountError};
+use slashopt::host::namespace::{Furnished, Setting, Space, enter};
+use slashopt::host::source::LayerInput;
+use slashopt::plan::{self, OnCollision};
+use slashopt::quota::judge_weights;
+use slashopt::summary::{Paths, Summary};
+
+use super::exec::WHAT;
+use super::extracted;
+use super::failure::{Exit, Failure};
+use super::mount_advice::{self, Attempt};
+use super::report::Report;
+use super::stack::{LayerArgs, StackArgs};
+use super::start::{Start, TaskRoot};
+
+/// What a mount of `exec` calls its source.
+const SOURCE: &str = "slashopt";
+
+/// What a command is to stand on.
+pub(crate) struct Wanted<'w> {
+    pub(crate) layers: &'w LayerArgs,
+    pub(crate) stack: &'w StackArgs,
+    pub(crate) at: &'w Path,
+    pub(crate) task_root: Option<&'w Path>,
+    pub(crate) is_live: bool,
+    pub(crate) is_writable: bool,
+    pub(crate) keeps_host: bool,
+    pub(crate) must_mount: bool,
+    pub(crate) calls: Calls,
+    pub(crate) command: &'w Start<'w>,
+}
+
+/// What a command stands on.
+pub(crate) struct Ground {
+    /// The namespace that was entered, unless the layers were extracted.
+    pub(crate) space: Option<Space>,
+    pub(crate) task_root: Option<TaskRoot>,
+    /// What keeps the trees in the cache as long as they are open.
+    pub(crate) locks: Vec<OwnedFd>,
+}
+
+impl Ground {
+    /// Mounts the layers, or extracts them where nothing can be mounted, and says so.
+    pub(crate) fn lay(wanted: &Wanted<'_>, report: &Report) -> Result<Self, Failure> {
+        let mut attempts = Vec::new();
+        match wanted.mount(&mut attempts, report)? {
+            Some(ground) => Ok(ground),
+            None => wanted.extract(&attempts, report),
+        }
+    }
+}
+
+impl Wanted<'_> {
+    /// Mounts the layers in a namespace of our own; nothing if that is not possible, and why.
+    fn mount(
+        &self,
+        attempts: &mut Vec<Attempt>,
+        report: &Report,
+    ) -> Result<Option<Ground>, Failure> {
+        match enter(Space::Mount) {
+            Ok(()) => {
+                let prepared = self.prepare(report)?;
+                let furnished = self.setting(&prepared.lowers).furnish(Space::Mount);
+                return Ok(match furnished {
+                    Ok(furnished) => Some(self.ground(Space::Mount, furnished, prepared, report)),
+                    Err(error) => {
+                        attempts.push(Attempt::new(Space::Mount, error));
+                        None
+                    }
+                });
+            }
+            Err(error) => attempts.push(Attempt::new(Space::Mount, error)),
+        }
+        // What a user namespace changes in this process cannot be changed back, and with nothing mounted in it the command would
+        // only have less power. So a child goes ahead: at first with nothing to mount, so that nothing is built in vain.
+        let tried = self
+            .setting(&[])
+            .try_out(Space::User)
+            .map_err(|error| attempts.push(Attempt::new(Space::User, error)));
+        if tried.is_err() {
+            return Ok(None);
+        }
+        let prepared = self.prepare(report)?;
+        let setting = self.setting(&prepared.lowers);
+        let furnished = setting
+            .try_out(Space::User)
+            .and_then(|()| enter(Space::User))
+            .and_then(|()| setting.furnish(Space::User));
+        match furnished {
+            Ok(furnished) => Ok(Some(self.ground(Space::User, furnished, prepared, report))),
+            Err(error) => {
+                attempts.push(Attempt::new(Space::User, error));
+                Ok(None)
+            }
+        }
+    }
+
+    fn setting<'s>(&'s self, lowers: &'s [Lower]) -> Setting<'s> {
+        Setting {
+            lowers,
+            target: self.at,
+            keeps_host: self.keeps_host,
+            is_writable: self.is_writable,
+            task: self.task_root.map(|code| (code, Path::new(VAR_TASK))),
+            source: SOURCE,
+            calls: self.calls,
+        }
+    }
+
+    fn ground(
+        &self,
+        space: Space,
+        furnished: Furnished,
+        prepared: Prepared,
+        report: &Report,
+    ) -> Ground {
+        Ground {
+            space: Some(space),
+            task_root: self.task_root(furnished.without_task.as_ref(), report),
+            locks: prepared.locks,
+        }
+    }
+
+    /// Where the function's code is, now that it was mounted or not.
+    fn task_root(&self, failure: Option<&MountError>, report: &Report) -> Option<TaskRoot> {
+        let code = self.task_root?;
+        if let Some(error) = failure {
+            report.warning(&format!(
+                "the function's code stays at `{}`, as it cannot be mounted at {VAR_TASK}: {error}",
+                code.display()
+            ));
+        }
+        Some(match failure {
+            None => TaskRoot {
+                path: PathBuf::from(VAR_TASK),
+                is_mounted: true,
+            },
+            Some(_) => TaskRoot {
+                path: code.to_owned(),
+                is_mounted: false,
+            },
+        })
+    }
+
+    fn prepare(&self, report: &Report) -> Result<Prepared, Failure> {
+        let prepared = Prepared::of(self.layers, self.stack, self.is_live, WHAT, report)?;
+        self.command.judge_hiding(&prepared.lowers)?;
+        Ok(prepared)
+    }
+
+    /// Extracts the layers where they cannot be mounted, if there is room for them that is nobody else's.
+    fn extract(&self, attempts: &[Attempt], report: &Report) -> Result<Ground, Failure> {
+        let why = mount_advice::reasons(attempts);
+        let cure = mount_advice::cure(attempts);
+        let at = self.at.display();
+        if self.must_mount {
+            return Err(Failure::new(
+                Exit::NotStarted,
+                format!("{WHAT}: `{at}`: the layers cannot be mounted: {why}"),
+            )
+            .hint(cure));
+        }
+        extracted::extract(self.layers, self.stack, self.at, report).map_err(|failure| {
+            if failure.signal.is_some() || failure.exit == Exit::Refused {
+                return failure;
+            }
+            let hint = match &failure.hint {
+                Some(hint) => format!("{cure}; or, to extract them: {hint}"),
+                None => cure,
+            };
+            Failure {
+                message: format!(
+                    "{}; and the layers cannot be mounted: {why}",
+                    failure.message
+                ),
+                ..failure
+            }
+            .hint(hint)
+        })?;
+        report.note(&format!(
+            "the layers are extracted to `{at}`, as they cannot be mounted: {why}"
+        ));
+        let task_root = self.task_root.map(|code| TaskRoot {
+            path: code.to_owned(),
+            is_mounted: false,
+        });
+        Ok(Ground {
+            space: None,
+            task_root,
+            locks: Vec::new(),
+        })
+    }
+}
+
+/// Layers as directories that can be mounted.
+pub(crate) struct Prepared {
+    pub(crate) lowers: Vec<Lower>,
+    pub(crate) locks: Vec<OwnedFd>,
+}
+
+impl Prepared {
+    /// Finds the layers' trees in the cache, or has them built.
+    pub(crate) fn of(
+        layers: &LayerArgs,
+        stack: &StackArgs,
+        is_live: bool,
+        what: &str,
+        report: &Report,
+    ) -> Result<Self, Failure> {
+        let inputs = layers.inputs_or_none(what)?;
+        if inputs.is_empty() && std::env::var_os("SLASHOPT_LAYERS").is_none() {
+            return Err(Failure::usage(format!("{what}: no layer is named"))
+                .hint("name zip files or directories in merge order, or set SLASHOPT_LAYERS"));
+        }
+        let is_directory =
+            |input: &LayerInput| matches!(input, LayerInput::Path(path) if path.is_dir());
+        let mut all = Self {
+            lowers: Vec::new(),
+            locks: Vec::new(),
+        };
+        if !is_live || !inputs.iter().any(is_directory) {
+            all.add(&inputs, stack, what, report)?;
+            return Ok(all);
+        }
+        // Each by itself: what lies in a directory that changes cannot be merged ahead.
+        for input in &inputs {
+            match input {
+                LayerInput::Path(path) if path.is_dir() => all.lowers.push(live(path, what)?),
+                other => all.add(std::slice::from_ref(other), stack, what, report)?,
+            }
+        }
+        Ok(all)
+    }
+
+    fn add(
+        &mut self,
+        inputs: &[LayerInput],
+        stack: &StackArgs,
+        what: &str,
+        report: &Report,
+    ) -> Result<(), Failure> {
+        if inputs.is_empty() {
+            return Ok(());
+        }
+        let host = |error| Failure::host(what, error);
+        let folder = CacheFolder::new(stack.cache_dir.as_deref(), |name| std::env::var_os(name));
+        let cache = Cache::open(&folder).map_err(host)?;
+        let building = Building {
+            threads: stack.threads(),
+            is_durable: false,
+            describe: Failure::told,
+        };
+        let policy = stack.policy();
+        let ready = cache.prepare(inputs, &policy, &building).map_err(host)?;
+        stack.judge_exceeded(judge_weights(&ready.weights(), None), what, report)?;
+        ready
+            .summary
+            .judge(policy.on_collision, policy.on_type_conflict)
+            .map_err(|violation| Failure::policy(what, &violation))?;
+        for warning in warnings(&ready, policy.on_collision) {
+            report.warning(&warning);
+        }
+        let trees = std::path::absolute(cache.path())
+            .unwrap_or_else(|_| cache.path().to_owned())
+            .join("trees");
+        let named = ready.directories.into_iter().zip(ready.names);
+        self.lowers.extend(named.map(|(directory, name)| Lower {
+            directory,
+            path: trees.join(name),
+        }));
+        self.locks.extend(ready.locks);
+        Ok(())
+    }
+}
+
+/// A directory that is mounted as it is.
+fn live(path: &Path, what: &str) -> Result<Lower, Failure> {
+    path.canonicalize()
+        .and_then(|whole| Ok(Lower::open(whole)?))
+        .map_err(|error| {
+            let place = path.display();
+            Failure::new(Exit::Machine, format!("{what}: `{place}`: {error}"))
+        })
+}
+
+/// What a user should know of a stack before it is used.
+fn warnings(ready: &Ready, on_collision: OnCollision) -> Vec<String> {
+    let Summary {
+        collisions,
+        conflicts,
+        unreadable,
+        leaving,
+        ..
+    } = &ready.summary;
+    let mut warnings: Vec<String> = Vec::new();
+    if on_collision == OnCollision::Warn && collisions.that_matter() > 0 {
+        warnings.push(super::stack::overridden(*collisions, &conflicts.examples));
+    }
+    for (Paths { count, examples }, one, several) in [
+        (
+            unreadable,
+            "file is unreadable to Lambda's user",
+            "files are unreadable to Lambda's user",
+        ),
+        (leaving, "link leads out of /opt", "links lead out of /opt"),
+    ] {
+        if *count > 0 {
+            let what = if *count == 1 { one } else { several };
+            warnings.push(format!(
+                "{count} {what}: {}",
+                plan::listed(examples, *count)
+            ));
+        }
+    }
+    for (layer, admitted) in &ready.admitted {
+        let entry = admitted.entry.as_deref().map_or_else(String::new, |entry| {
+            format!("entry `{}`: ", slashopt::path::Escaped(entry))
+        });
+        warnings.push(format!(
+            "layer {layer} of {}: {entry}{} (accepted by --lenient)",
+            ready.layers.len(),
+            admitted.rule
+        ));
+    }
+    warnings.extend(ready.left_behind.iter().cloned());
+    warnings
+}
