@@ -16,7 +16,7 @@ use super::failure::{Exit, Failure};
 use super::ground::{Ground, Wanted};
 use super::report::Report;
 use super::stack::{LayerArgs, StackArgs};
-use super::start::Start;
+use super::start::{Start, not_started};
 use super::{GlobalArgs, Outcome};
 
 pub(crate) const WHAT: &str = "cannot start the command";
@@ -34,6 +34,7 @@ In a Dockerfile:
   ENTRYPOINT [\"slashopt\", \"exec\", \"--\"]
 
 Exit status: that of the command; 125 if it could not be started, 126 if it cannot be executed, 127 if it is not found")]
+#[expect(clippy::struct_excessive_bools, reason = "flags are what they are")]
 pub(crate) struct ExecArgs {
     #[command(flatten)]
     pub(crate) layers: LayerArgs,
@@ -131,14 +132,9 @@ fn start(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) -> Outcome 
     };
     start.judge()?;
     let wanted = Wanted {
-        layers: &arguments.layers,
-        stack: &arguments.stack,
+        arguments,
         at: &at,
         task_root: task_root.as_deref(),
-        is_live: arguments.live,
-        is_writable: arguments.writable,
-        keeps_host: arguments.keep_host,
-        must_mount: arguments.require_mount,
         calls: calls(),
         command: &start,
     };
@@ -186,7 +182,7 @@ fn start(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) -> Outcome 
     }
     match command.replace_this_process(locks) {
         Ok(never) => match never {},
-        Err(error) => Err(start.not_started(&command, error)),
+        Err(error) => Err(not_started(&command, error)),
     }
 }
 

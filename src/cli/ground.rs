@@ -12,7 +12,7 @@ use slashopt::plan::{self, OnCollision};
 use slashopt::quota::judge_weights;
 use slashopt::summary::{Paths, Summary};
 
-use super::exec::WHAT;
+use super::exec::{ExecArgs, WHAT};
 use super::extracted;
 use super::failure::{Exit, Failure};
 use super::mount_advice::{self, Attempt};
@@ -25,14 +25,9 @@ const SOURCE: &str = "slashopt";
 
 /// What a command is to stand on.
 pub(crate) struct Wanted<'w> {
-    pub(crate) layers: &'w LayerArgs,
-    pub(crate) stack: &'w StackArgs,
+    pub(crate) arguments: &'w ExecArgs,
     pub(crate) at: &'w Path,
     pub(crate) task_root: Option<&'w Path>,
-    pub(crate) is_live: bool,
-    pub(crate) is_writable: bool,
-    pub(crate) keeps_host: bool,
-    pub(crate) must_mount: bool,
     pub(crate) calls: Calls,
     pub(crate) command: &'w Start<'w>,
 }
@@ -69,7 +64,7 @@ impl Wanted<'_> {
                 let prepared = self.prepare(report)?;
                 let furnished = self.setting(&prepared.lowers).furnish(Space::Mount);
                 return Ok(match furnished {
-                    Ok(furnished) => Some(self.ground(Space::Mount, furnished, prepared, report)),
+                    Ok(furnished) => Some(self.ground(Space::Mount, &furnished, prepared, report)),
                     Err(error) => {
                         attempts.push(Attempt::new(Space::Mount, error));
                         None
@@ -94,7 +89,7 @@ impl Wanted<'_> {
             .and_then(|()| enter(Space::User))
             .and_then(|()| setting.furnish(Space::User));
         match furnished {
-            Ok(furnished) => Ok(Some(self.ground(Space::User, furnished, prepared, report))),
+            Ok(furnished) => Ok(Some(self.ground(Space::User, &furnished, prepared, report))),
             Err(error) => {
                 attempts.push(Attempt::new(Space::User, error));
                 Ok(None)
@@ -106,8 +101,8 @@ impl Wanted<'_> {
         Setting {
             lowers,
             target: self.at,
-            keeps_host: self.keeps_host,
-            is_writable: self.is_writable,
+            keeps_host: self.arguments.keep_host,
+            is_writable: self.arguments.writable,
             task: self.task_root.map(|code| (code, Path::new(VAR_TASK))),
             source: SOURCE,
             calls: self.calls,
@@ -117,7 +112,7 @@ impl Wanted<'_> {
     fn ground(
         &self,
         space: Space,
-        furnished: Furnished,
+        furnished: &Furnished,
         prepared: Prepared,
         report: &Report,
     ) -> Ground {
@@ -150,7 +145,13 @@ impl Wanted<'_> {
     }
 
     fn prepare(&self, report: &Report) -> Result<Prepared, Failure> {
-        let prepared = Prepared::of(self.layers, self.stack, self.is_live, WHAT, report)?;
+        let prepared = Prepared::of(
+            &self.arguments.layers,
+            &self.arguments.stack,
+            self.arguments.live,
+            WHAT,
+            report,
+        )?;
         self.command.judge_hiding(&prepared.lowers)?;
         Ok(prepared)
     }
@@ -160,14 +161,20 @@ impl Wanted<'_> {
         let why = mount_advice::reasons(attempts);
         let cure = mount_advice::cure(attempts);
         let at = self.at.display();
-        if self.must_mount {
+        if self.arguments.require_mount {
             return Err(Failure::new(
                 Exit::NotStarted,
                 format!("{WHAT}: `{at}`: the layers cannot be mounted: {why}"),
             )
             .hint(cure));
         }
-        extracted::extract(self.layers, self.stack, self.at, report).map_err(|failure| {
+        extracted::extract(
+            &self.arguments.layers,
+            &self.arguments.stack,
+            self.at,
+            report,
+        )
+        .map_err(|failure| {
             if failure.signal.is_some() || failure.exit == Exit::Refused {
                 return failure;
             }

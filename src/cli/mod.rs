@@ -25,8 +25,10 @@ mod html_report;
 mod json;
 mod layer;
 mod list;
+mod mount;
 mod mount_advice;
 mod packages;
+mod probe;
 mod ready;
 mod report;
 mod stack;
@@ -125,6 +127,9 @@ enum Command {
     Exec(Box<exec::ExecArgs>),
     List(list::ListArgs),
     Report(html_report::HtmlReportArgs),
+    Mount(mount::MountArgs),
+    Probe(probe::ProbeArgs),
+    Umount(mount::UmountArgs),
     Which(which::WhichArgs),
     Check(check::CheckArgs),
     Collisions(collisions::CollisionsArgs),
@@ -150,6 +155,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Exec(arguments) => exec::run(&arguments, &cli.global, &report),
         Command::List(arguments) => list::run(&arguments, &cli.global, &report),
         Command::Report(arguments) => html_report::run(&arguments, &cli.global, &report),
+        Command::Mount(arguments) => mount::mount(&arguments, &cli.global, &report),
+        Command::Probe(arguments) => probe::run(&arguments, &cli.global, &report),
+        Command::Umount(arguments) => mount::unmount(&arguments, &cli.global, &report),
         Command::Which(arguments) => which::run(&arguments, &cli.global, &report),
         Command::Check(arguments) => check::run(&arguments, &cli.global, &report),
         Command::Collisions(arguments) => collisions::run(&arguments, &cli.global, &report),

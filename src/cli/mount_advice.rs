@@ -32,7 +32,7 @@ pub(crate) fn cure(attempts: &[Attempt]) -> String {
     let surroundings = Surroundings::read();
     let cures: Vec<&str> = attempts
         .iter()
-        .map(|attempt| cure_of(attempt, &surroundings))
+        .map(|attempt| cure_of(attempt, surroundings))
         .collect();
     // The last way asks for the least.
     cures.last().copied().unwrap_or(RUN_AS_ROOT).to_owned()
@@ -44,7 +44,7 @@ const SECCOMP: &str = "a filter of system calls forbids it: give the container C
 const APPARMOR: &str = "a security module forbids it: give the container another profile (`--security-opt apparmor=unconfined`)";
 
 /// What to do so that this way works.
-pub(crate) fn cure_of(attempt: &Attempt, surroundings: &Surroundings) -> &'static str {
+pub(crate) fn cure_of(attempt: &Attempt, surroundings: Surroundings) -> &'static str {
     let MountError { step, errno, log } = &attempt.error;
     let is_of_entering = step.starts_with("unshare(2)") || step.starts_with("write(2)");
     let is_forbidden = matches!(errno, Errno::EPERM | Errno::EACCES | Errno::ENOSYS);

@@ -120,14 +120,14 @@ impl Start<'_> {
     /// The `PATH` by which the command would be found now.
     fn callers_path(&self) -> Result<Option<OsString>, Failure> {
         let (configuration, overrides) = self.assigned()?;
-        let assigned = overrides.iter().chain(&configuration);
-        let assigned = assigned
-            .filter(|assignment| assignment.name() == "PATH")
-            .map(|assignment| assignment.value().to_owned());
-        Ok(assigned.last().or_else(|| match self.arguments.clean_env {
-            true => Some(OsString::from(BASE_PATH)),
-            false => std::env::var_os("PATH"),
-        }))
+        let mut assigned = configuration.iter().chain(&overrides);
+        Ok(
+            match assigned.rfind(|assignment| assignment.name() == "PATH") {
+                Some(assignment) => Some(assignment.value().to_owned()),
+                None if self.arguments.clean_env => Some(OsString::from(BASE_PATH)),
+                None => std::env::var_os("PATH"),
+            },
+        )
     }
 
     /// The command with its environment, and the directory that it is to start in if that is not the caller's.
@@ -289,28 +289,30 @@ impl Start<'_> {
             ));
         }
     }
+}
 
-    /// Why the command did not start, in the words of `env(1)`.
-    pub(crate) fn not_started(&self, command: &Command, error: Errno) -> Failure {
-        let name = command.arguments.first().cloned().unwrap_or_default();
-        let name = super::env_explanation::shown(&name);
-        let exit = match error {
-            Errno::ENOENT | Errno::ENOTDIR => Exit::NotFound,
-            _ => Exit::NotExecutable,
-        };
-        let failure = Failure::new(exit, format!("{WHAT}: `{name}`: {}", error.desc()));
-        let path = command.environment.iter().find(|(name, _)| name == "PATH");
-        let path = path.map(|(_, value)| value.as_os_str());
-        let found = needed(&command.candidates(), path);
-        match found.get(1) {
-            Some((role, file)) if error == Errno::ENOENT && !file.exists() => failure.hint(
-                format!("{} is missing here: `{}`", role.name(), file.display()),
-            ),
-            _ if error == Errno::ENOENT && !name.contains('/') => {
-                failure.hint("it is looked up in PATH, which ends in the layers' `bin`")
-            }
-            _ => failure,
+/// Why the command did not start, in the words of `env(1)`.
+pub(crate) fn not_started(command: &Command, error: Errno) -> Failure {
+    let name = command.arguments.first().cloned().unwrap_or_default();
+    let name = super::env_explanation::shown(&name);
+    let exit = match error {
+        Errno::ENOENT | Errno::ENOTDIR => Exit::NotFound,
+        _ => Exit::NotExecutable,
+    };
+    let failure = Failure::new(exit, format!("{WHAT}: `{name}`: {}", error.desc()));
+    let path = command.environment.iter().find(|(name, _)| name == "PATH");
+    let path = path.map(|(_, value)| value.as_os_str());
+    let found = needed(&command.candidates(), path);
+    match found.get(1) {
+        Some((role, file)) if error == Errno::ENOENT && !file.exists() => failure.hint(format!(
+            "{} is missing here: `{}`",
+            role.name(),
+            file.display()
+        )),
+        _ if error == Errno::ENOENT && !name.contains('/') => {
+            failure.hint("it is looked up in PATH, which ends in the layers' `bin`")
         }
+        _ => failure,
     }
 }
 

@@ -26,6 +26,7 @@ mod remove;
 pub mod root;
 pub mod source;
 pub mod stage;
+pub mod standing;
 mod whole_file;
 
 use std::fmt;

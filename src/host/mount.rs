@@ -144,6 +144,14 @@ impl MountError {
 }
 
 impl MountError {
+    /// The same with the error that std made of one.
+    pub(super) fn of_io(step: &'static str, error: &std::io::Error) -> Self {
+        Self::new(
+            step,
+            error.raw_os_error().map_or(Errno::EIO, Errno::from_raw),
+        )
+    }
+
     /// As bytes, for another process.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let number = (self.errno as i32).to_string();
@@ -310,12 +318,9 @@ impl Layering<'_> {
                 options.extend([b",", option.as_bytes()].concat());
             }
         }
-        let target_there = target.canonicalize().map_err(|error| {
-            MountError::new(
-                "realpath(3)",
-                Errno::from_raw(error.raw_os_error().unwrap_or(0)),
-            )
-        })?;
+        let target_there = target
+            .canonicalize()
+            .map_err(|error| MountError::of_io("realpath(3)", &error))?;
         if let Some(parent) = parent {
             fchdir(open_place(parent).map_err(failed("open(2)"))?).map_err(failed("fchdir(2)"))?;
         }

@@ -83,7 +83,7 @@ impl Setting<'_> {
         match in_child(attempt) {
             Ok(answer) if answer.is_empty() => Ok(()),
             Ok(answer) => Err(MountError::from_bytes(&answer)),
-            Err(error) => Err(MountError::new("fork(2)", raw(&error))),
+            Err(error) => Err(MountError::of_io("fork(2)", &error)),
         }
     }
 
@@ -98,10 +98,9 @@ impl Setting<'_> {
         if !is_made(&target) {
             missing.push(target.as_path());
         }
-        let task = match self.task {
-            Some((code, place)) => Some((code.canonicalize(), resolved(place))),
-            None => None,
-        };
+        let task = self
+            .task
+            .map(|(code, place)| (code.canonicalize(), resolved(place)));
         if let Some((_, Ok(place))) = &task
             && !is_made(place)
         {
@@ -117,7 +116,7 @@ impl Setting<'_> {
         self.mount_layers(&target, space)?;
         if let (Some((code, place)), None) = (task, &without_task) {
             without_task = (|| {
-                let code = code.map_err(|error| MountError::new("realpath(3)", raw(&error)))?;
+                let code = code.map_err(|error| MountError::of_io("realpath(3)", &error))?;
                 let code = Lower::open(code).map_err(failed("open(2)"))?;
                 bind(&code, &place?, self.calls)
             })()
@@ -165,7 +164,7 @@ pub fn enter(space: Space) -> Result<(), MountError> {
             // Linux before 3.19 has no such file, and asks for nothing.
             match fs::write("/proc/self/setgroups", "deny") {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(MountError::new("write(2) to setgroups", raw(&error)));
+                    return Err(MountError::of_io("write(2) to setgroups", &error));
                 }
                 _ => {}
             }
@@ -174,7 +173,7 @@ pub fn enter(space: Space) -> Result<(), MountError> {
                 ("/proc/self/gid_map", group.as_raw(), "write(2) to gid_map"),
             ] {
                 fs::write(file, format!("{id} {id} 1"))
-                    .map_err(|error| MountError::new(step, raw(&error)))?;
+                    .map_err(|error| MountError::of_io(step, &error))?;
             }
         }
     }
@@ -183,13 +182,9 @@ pub fn enter(space: Space) -> Result<(), MountError> {
         .map_err(failed("mount(2) with MS_SLAVE"))
 }
 
-fn raw(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
-}
-
 /// The path with the links in it followed, also where its last component does not exist yet.
 fn resolved(path: &Path) -> Result<PathBuf, MountError> {
-    let failed = |error: io::Error| MountError::new("realpath(3) of the target", raw(&error));
+    let failed = |error: io::Error| MountError::of_io("realpath(3) of the target", &error);
     match path.canonicalize() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
@@ -216,7 +211,7 @@ fn rebuild_root(missing: &[&Path]) -> Result<(), MountError> {
         return Ok(());
     }
     let here = std::env::current_dir();
-    let listed = |error: io::Error| MountError::new("readdir(3)", raw(&error));
+    let listed = |error: io::Error| MountError::of_io("readdir(3)", &error);
     let mut entries = fs::read_dir("/").map_err(listed)?.flatten();
     // Any directory will do to mount on for a moment: the new root takes the mount away from there.
     let stand = entries
@@ -251,7 +246,7 @@ fn show(what: &Path, at: &Path, flags: MsFlags) -> Result<(), MountError> {
 
 /// Shows the content of one directory in another. A directory that misses something is made anew; all else is bound.
 fn mirror(old: &Path, new: &Path, place: &Path, missing: &[&Path]) -> Result<(), MountError> {
-    let failed = |step| move |error: io::Error| MountError::new(step, raw(&error));
+    let failed = |step| move |error: io::Error| MountError::of_io(step, &error);
     let mut names: Vec<OsString> = Vec::new();
     for entry in fs::read_dir(old).map_err(failed("readdir(3)"))? {
         let entry = entry.map_err(failed("readdir(3)"))?;

@@ -4,15 +4,19 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
 use rustix::fs::{Access, AtFlags, accessat};
 
-use super::mount::{Calls, Lower, MountError};
-use super::namespace::{Setting, Space};
+use super::child::in_child;
+use super::mount::{Calls, Layering, Lower, MountError, failed};
+use super::namespace::{Setting, Space, enter};
 use super::root::names_in;
 
 /// What a machine may have that forbids to mount.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and all of them may hold at once"
+)]
 pub struct Surroundings {
     /// A filter of system calls is in force: `Seccomp: 2` in `/proc/self/status`.
     pub has_seccomp_filter: bool,
@@ -73,16 +77,11 @@ pub struct Tried {
     pub failure: Option<MountError>,
 }
 
-/// Tries every mechanism on `target` with directories below `folder`. Nothing stays of it.
+/// Tries every mechanism on `target`; `cache`, if there is one, is what is mounted. Nothing stays of it.
 ///
-/// # Errors
-///
-/// Why there are no directories to try with.
-pub fn mechanisms(target: &Path, folder: &Path) -> Result<Vec<Tried>, Errno> {
-    let lowers = [folder.join("a"), folder.join("b")]
-        .into_iter()
-        .map(Lower::open)
-        .collect::<Result<Vec<_>, _>>()?;
+/// This process must have one thread.
+pub fn mechanisms(target: &Path, cache: Option<&Path>) -> Vec<Tried> {
+    let was_there = target.exists();
     let mut tried = Vec::new();
     for space in [Space::Mount, Space::User] {
         for (is_overlay, calls) in [
@@ -92,31 +91,71 @@ pub fn mechanisms(target: &Path, folder: &Path) -> Result<Vec<Tried>, Errno> {
             (false, Calls::Descriptors),
             (false, Calls::Classic),
         ] {
-            let lowers = if is_overlay {
-                lowers.as_slice()
-            } else {
-                lowers.get(..1).unwrap_or_default()
-            };
-            let setting = Setting {
-                lowers,
-                target,
-                keeps_host: false,
-                is_writable: false,
-                task: None,
-                source: "slashopt:probe",
+            let mechanism = Mechanism {
+                space,
+                is_overlay,
                 calls,
             };
             tried.push(Tried {
-                mechanism: Mechanism {
-                    space,
-                    is_overlay,
-                    calls,
-                },
-                failure: setting.try_out(space).err(),
+                mechanism,
+                failure: mechanism.attempt(target, cache).err(),
             });
         }
     }
-    Ok(tried)
+    if !was_there && let Err(error) = fs::remove_dir(target) {
+        tracing::debug!(%error, "the target was not made");
+    }
+    tried
+}
+
+impl Mechanism {
+    /// Does in a child what `exec` does: an empty file system on the target, and directories in it over that.
+    fn attempt(self, target: &Path, cache: Option<&Path>) -> Result<(), MountError> {
+        let setting = Setting {
+            lowers: &[],
+            target,
+            keeps_host: false,
+            is_writable: true,
+            task: None,
+            source: "slashopt:probe",
+            calls: self.calls,
+        };
+        let mount = || {
+            enter(self.space)?;
+            setting.furnish(self.space)?;
+            let mut lowers = Vec::new();
+            for name in ["a", "b"] {
+                let place = target.join(name);
+                fs::create_dir(&place).map_err(|error| MountError::of_io("mkdir(2)", &error))?;
+                lowers.push(Lower::open(place).map_err(failed("open(2)"))?);
+            }
+            if let Some(cache) = cache {
+                lowers.pop();
+                lowers.push(Lower::open(cache).map_err(failed("open(2) of the cache"))?);
+            }
+            if !self.is_overlay {
+                lowers.remove(0);
+            }
+            let layering = Layering {
+                lowers: &lowers,
+                is_writable: false,
+                is_in_user_namespace: self.space == Space::User,
+                source: "slashopt:probe",
+                calls: self.calls,
+            };
+            layering.attach(target)
+        };
+        let answer = in_child(|| {
+            mount()
+                .err()
+                .map_or_else(Vec::new, |error| error.to_bytes())
+        });
+        match answer {
+            Ok(answer) if answer.is_empty() => Ok(()),
+            Ok(answer) => Err(MountError::from_bytes(&answer)),
+            Err(error) => Err(MountError::of_io("fork(2)", &error)),
+        }
+    }
 }
 
 /// Whether the layers could be extracted at a place instead.

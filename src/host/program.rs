@@ -80,7 +80,7 @@ fn names_next(file: &Path, path: Option<&OsStr>) -> io::Result<Option<(Role, Pat
 fn interpreter(line: &[u8], path: Option<&OsStr>) -> Option<PathBuf> {
     let line = line.split(|&byte| byte == b'\n').next()?;
     let mut words = line
-        .split(|byte| byte.is_ascii_whitespace())
+        .split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty());
     let first = Path::new(OsStr::from_bytes(words.next()?));
     if first.file_name() != Some(OsStr::new("env")) {
