@@ -47,6 +47,15 @@ mod interruptions;
 /// What Linux does to who writes files: access lists, umasks, overlays, file systems without attributes, no `/proc`.
 mod traps;
 
+/// A command with the layers at `/opt`: what it sees, how it starts, that nothing stays.
+mod exec;
+
+/// The same where mounting is forbidden, or only old calls are there; and what `probe` says of it.
+mod exec_restricted;
+
+/// Mounts that outlive the command.
+mod mounts;
+
 /// What is said: JSON, warnings, collisions, quotas, limits, usage.
 mod reports;
 

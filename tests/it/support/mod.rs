@@ -7,6 +7,7 @@
 )]
 
 pub(crate) mod command;
+pub(crate) mod restricted;
 pub(crate) mod strace;
 pub(crate) mod tree;
 pub(crate) mod zip;

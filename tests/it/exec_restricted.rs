@@ -1,0 +1,379 @@
+//! `exec` and `probe` on machines that forbid to mount, or to mount in the newest way.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::command::{Finished, Sandbox, skip_unless_root};
+use crate::support::restricted::{
+    as_in_docker, as_on_an_old_kernel, filtered, skip_unless_allowed, without_namespaces,
+};
+use crate::support::strace::{injected, skip_without_strace};
+use crate::support::zip::{archive, file};
+
+fn sandbox() -> Option<Sandbox> {
+    let sandbox = Sandbox::new();
+    if skip_unless_root(&sandbox) {
+        return None;
+    }
+    for name in ["home", "tmp", "work"] {
+        let mode = fs::Permissions::from_mode(0o1777);
+        fs::set_permissions(sandbox.root().join(name), mode).expect("it is ours");
+    }
+    let tool = |text: &str| file("bin/tool", format!("#!/bin/sh\necho {text}\n")).mode(0o755);
+    sandbox.archive(
+        "one.zip",
+        &archive([tool("tool of one"), file("only/one", "1")]),
+    );
+    sandbox.archive(
+        "two.zip",
+        &archive([tool("tool of two"), file("python/two.py", "2")]),
+    );
+    Some(sandbox)
+}
+
+const RUN: [&str; 6] = ["--at", "opt", "--runtime", "python3.12", "--", "tool"];
+
+/// Runs the tool of the layers at `opt` on a restricted machine.
+fn starts(sandbox: &Sandbox, machine: &[OsString], layers: &[&str], flags: &[&str]) -> Finished {
+    let arguments = [&["exec"], layers, flags, &RUN].concat();
+    sandbox.command(arguments).under(machine).run()
+}
+
+/// Machines on which nothing at all can be mounted, by name.
+fn without_mounts() -> Vec<(&'static str, Vec<OsString>)> {
+    let all = [
+        ("no capability and no user namespace", without_namespaces()),
+        ("Docker's filter of system calls", as_in_docker()),
+        (
+            "a filter that pretends to know no mounts",
+            filtered(&["unshare=ENOSYS", "mount=ENOSYS"]),
+        ),
+        (
+            "a filter that lets namespaces through",
+            filtered(&[
+                "mount=EPERM",
+                "fsopen=EPERM",
+                "open_tree=EPERM",
+                "move_mount=EPERM",
+            ]),
+        ),
+        (
+            "a filter that lets all but the last step through",
+            filtered(&["move_mount=EPERM"]),
+        ),
+    ];
+    all.into_iter()
+        .filter(|(_, machine)| !skip_unless_allowed(machine))
+        .collect()
+}
+
+#[test]
+fn where_nothing_can_be_mounted_the_layers_are_extracted_once() {
+    let Some(sandbox) = sandbox() else { return };
+    for (name, machine) in without_mounts() {
+        let first = starts(&sandbox, &machine, &["one.zip", "two.zip"], &[]).success();
+        assert_eq!(first.stdout(), "tool of two\n", "{name}");
+        let notes = |text: &str| {
+            text.lines()
+                .filter(|line| line.contains("extracted to"))
+                .count()
+        };
+        assert_eq!(notes(first.stderr()), 1, "{name}: {}", first.stderr());
+        let first = first
+            .stderr_contains("note: the layers are extracted to `")
+            .stderr_contains("as they cannot be mounted: in a mount namespace: ")
+            .stderr_contains("; in a user namespace: ");
+        drop(first);
+        let root = fs::metadata(sandbox.path("opt")).expect("it is there");
+        let tree = sandbox.tree("opt");
+        sandbox
+            .slashopt(["extract", "one.zip", "two.zip", "--into", "wanted"])
+            .success();
+        tree.assert_is(&sandbox.tree("wanted"));
+        let second = starts(&sandbox, &machine, &["one.zip", "two.zip"], &[]).success();
+        assert_eq!(second.stdout(), "tool of two\n", "{name}");
+        let after = fs::metadata(sandbox.path("opt")).expect("it is there");
+        assert_eq!(
+            (root.ino(), root.ctime_nsec()),
+            (after.ino(), after.ctime_nsec()),
+            "{name}: the second start finds its own root and does nothing"
+        );
+        for name in ["opt", "wanted"] {
+            fs::remove_dir_all(sandbox.path(name)).expect("it can be removed");
+        }
+    }
+}
+
+#[test]
+fn who_wants_a_mount_gets_no_copy() {
+    let Some(sandbox) = sandbox() else { return };
+    for (name, machine) in without_mounts() {
+        let before = sandbox.everything();
+        starts(
+            &sandbox,
+            &machine,
+            &["one.zip", "two.zip"],
+            &["--require-mount"],
+        )
+        .status(125)
+        .stderr_contains("the layers cannot be mounted: in a mount namespace: ")
+        .has_hint();
+        assert_eq!(sandbox.everything(), before, "{name}");
+    }
+}
+
+#[test]
+fn what_is_somebody_elses_is_not_extracted_over() {
+    let Some(sandbox) = sandbox() else { return };
+    sandbox.mkdir("opt", 0o755);
+    sandbox.write("opt/theirs", "a file");
+    for (_, machine) in without_mounts() {
+        let before = sandbox.everything();
+        starts(&sandbox, &machine, &["one.zip"], &[])
+            .status(125)
+            .stderr_contains("it is not empty, and slashopt did not make it")
+            .stderr_contains("and the layers cannot be mounted: ")
+            .has_hint();
+        assert_eq!(sandbox.everything(), before);
+    }
+}
+
+#[test]
+fn a_root_of_other_layers_is_not_extracted_over() {
+    let Some(sandbox) = sandbox() else { return };
+    let machine = as_in_docker();
+    if skip_unless_allowed(&machine) {
+        return;
+    }
+    starts(&sandbox, &machine, &["one.zip"], &[]).success();
+    starts(&sandbox, &machine, &["two.zip"], &[])
+        .status(125)
+        .stderr_contains("a root made of other layers")
+        .has_hint();
+    // A layer that was packed again is another layer.
+    sandbox.archive("one.zip", &archive([file("bin/tool", "other").mode(0o755)]));
+    starts(&sandbox, &machine, &["one.zip"], &[]).status(125);
+}
+
+#[test]
+fn what_a_kill_left_is_repaired() {
+    let Some(sandbox) = sandbox() else { return };
+    let machine = as_in_docker();
+    if skip_unless_allowed(&machine) || skip_without_strace(&sandbox) {
+        return;
+    }
+    let mut stack = vec!["exec".to_owned()];
+    stack.extend(["one.zip", "two.zip"].map(str::to_owned));
+    stack.extend(RUN.map(str::to_owned));
+    // Each call is one of those that a root appears by.
+    for call in ["openat2", "renameat2", "fsetxattr", "utimensat"] {
+        for number in ["1", "3"] {
+            let words = injected(call, "signal=KILL", number);
+            drop(sandbox.command(&stack).under(words).under(&machine).run());
+            let seen = starts(&sandbox, &machine, &["one.zip", "two.zip"], &[]).success();
+            assert_eq!(seen.stdout(), "tool of two\n", "{call} {number}");
+            let left: Vec<PathBuf> = fs::read_dir(sandbox.work())
+                .expect("it is there")
+                .map(|entry| entry.expect("it can be listed").path())
+                .filter(|path| path.to_string_lossy().contains(".slashopt"))
+                .collect();
+            assert!(left.is_empty(), "{call} {number}: {left:?}");
+            fs::remove_dir_all(sandbox.path("opt")).expect("it can be removed");
+        }
+    }
+}
+
+#[test]
+fn an_old_kernel_mounts_by_old_calls() {
+    let Some(sandbox) = sandbox() else { return };
+    let machine = as_on_an_old_kernel();
+    if skip_unless_allowed(&machine) {
+        return;
+    }
+    for layers in [&["one.zip"][..], &["one.zip", "two.zip"]] {
+        for flags in [&["--require-mount"][..], &["--require-mount", "--writable"]] {
+            let seen = starts(&sandbox, &machine, layers, flags).success();
+            let expected = format!(
+                "tool of {}\n",
+                if layers.len() == 1 { "one" } else { "two" }
+            );
+            assert_eq!(seen.stdout(), expected);
+        }
+    }
+}
+
+fn probed(sandbox: &Sandbox, machine: &[OsString]) -> Value {
+    let command = sandbox.command(["probe", "--at", "opt", "--format", "json"]);
+    command.under(machine).run().success().json()
+}
+
+/// The mechanisms that work, as `overlay/mount/descriptors`.
+fn working(probed: &Value) -> Vec<String> {
+    let mechanisms = probed["mechanisms"].as_array().expect("there is a list");
+    let text = |value: &Value| value.as_str().expect("it is text").to_owned();
+    mechanisms
+        .iter()
+        .filter(|one| one["works"] == true)
+        .map(|one| {
+            [&one["mechanism"], &one["namespace"], &one["calls"]]
+                .map(text)
+                .join("/")
+        })
+        .collect()
+}
+
+#[test]
+fn a_probe_names_what_works_and_the_cure_of_what_does_not() {
+    let Some(sandbox) = sandbox() else { return };
+    let here = probed(&sandbox, &[]);
+    assert!(
+        working(&here).contains(&"overlay/mount/descriptors".to_owned()),
+        "{here:#}"
+    );
+    assert_eq!(here["chosen"], "mounts in a mount namespace");
+    assert!(!sandbox.path("opt").exists(), "nothing stays of a probe");
+    let old = as_on_an_old_kernel();
+    if !skip_unless_allowed(&old) {
+        let found = working(&probed(&sandbox, &old));
+        assert!(
+            found.contains(&"overlay/mount/classic".to_owned()),
+            "{found:?}"
+        );
+        assert!(found.contains(&"bind/user/classic".to_owned()), "{found:?}");
+    }
+    for (name, machine) in without_mounts() {
+        let found = probed(&sandbox, &machine);
+        assert_eq!(working(&found), [""; 0], "{name}");
+        assert_eq!(found["chosen"], "extraction", "{name}");
+        for one in found["mechanisms"].as_array().expect("there is a list") {
+            assert!(one["cure"].is_string(), "{name}: {one:#}");
+            assert!(
+                one["error"]["errno"]
+                    .as_i64()
+                    .is_some_and(|errno| errno > 0),
+                "{name}: {one:#}"
+            );
+        }
+        let text = sandbox
+            .command(["probe", "--at", "opt"])
+            .under(&machine)
+            .run()
+            .success();
+        let text = text.stdout();
+        assert!(text.contains("does not work: "), "{name}: {text}");
+        assert!(text.contains("  cure: "), "{name}: {text}");
+        assert!(
+            text.ends_with("`slashopt exec` will use: extraction\n"),
+            "{name}: {text}"
+        );
+    }
+}
+
+#[test]
+fn the_cure_fits_the_cause() {
+    let Some(sandbox) = sandbox() else { return };
+    for (machine, cure) in [
+        (as_in_docker(), "seccomp=unconfined"),
+        (without_namespaces(), "user.max_user_namespaces"),
+    ] {
+        if skip_unless_allowed(&machine) {
+            continue;
+        }
+        starts(&sandbox, &machine, &["one.zip"], &["--require-mount"])
+            .status(125)
+            .stderr_contains(cure);
+        let text = sandbox.command(["probe"]).under(&machine).run().success();
+        assert!(text.stdout().contains(cure), "{}", text.stdout());
+    }
+}
+
+/// A directory with the program, the libraries that it was linked with, and nothing else.
+fn bare_root(sandbox: &Sandbox) -> Option<PathBuf> {
+    let root = sandbox.mkdir("root", 0o755);
+    let program = env!("CARGO_BIN_EXE_slashopt");
+    let listed = Command::new("ldd").arg(program).output().ok()?;
+    let libraries = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let libraries = libraries
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'));
+    for from in libraries.map(Path::new).chain([Path::new(program)]) {
+        let to = if from == Path::new(program) {
+            root.join("slashopt")
+        } else {
+            root.join(from.strip_prefix("/").ok()?)
+        };
+        fs::create_dir_all(to.parent()?).ok()?;
+        fs::copy(from, to).ok()?;
+    }
+    Some(root)
+}
+
+#[test]
+fn in_a_chroot_with_nothing_in_it_root_mounts_and_others_extract() {
+    let Some(sandbox) = sandbox() else { return };
+    let Some(root) = bare_root(&sandbox) else {
+        eprintln!("skipped: the libraries of the program cannot be found");
+        return;
+    };
+    // The command is the one program that there is, brought by a layer.
+    let program = fs::read(env!("CARGO_BIN_EXE_slashopt")).expect("it can be read");
+    let layer = archive([file("bin/tool", program).mode(0o755).deflated()]);
+    fs::write(root.join("layer.zip"), layer.bytes()).expect("it is ours");
+    for capabilities in ["+all", "-all"] {
+        let bounded = format!("--bounding-set={capabilities}");
+        // What is left to a root without capabilities is to own the directories.
+        let output = Command::new("setpriv")
+            .args([&bounded, "--inh-caps=-all", "/usr/sbin/chroot"])
+            .arg(&root)
+            .args([
+                "/slashopt",
+                "exec",
+                "layer.zip",
+                "--runtime",
+                "provided.al2023",
+            ])
+            .args(["--cache-dir", "/cache", "--", "tool", "--version"])
+            .env_clear()
+            .output();
+        let output = output.expect("setpriv is there");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if capabilities == "-all" {
+            // Without CAP_SYS_CHROOT there is no chroot either.
+            assert!(said.contains("Operation not permitted"), "{said}");
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(output.stdout.starts_with(b"slashopt "), "{said}");
+        assert!(!said.contains("extracted"), "{said}");
+    }
+    let output = Command::new("setpriv")
+        .args([
+            "--bounding-set=-all,+sys_chroot",
+            "--inh-caps=-all",
+            "/usr/sbin/chroot",
+        ])
+        .arg(&root)
+        .args([
+            "/slashopt",
+            "exec",
+            "layer.zip",
+            "--runtime",
+            "provided.al2023",
+        ])
+        .args(["--cache-dir", "/cache", "--", "tool", "--version"])
+        .env_clear()
+        .output()
+        .expect("setpriv is there");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(output.stdout.starts_with(b"slashopt "), "{said}");
+    assert!(
+        said.contains("note: the layers are extracted to `/opt`"),
+        "{said}"
+    );
+}
