@@ -14,8 +14,9 @@ use slashopt::runtime::Runtime;
 use super::env::{EXECUTION_ENVIRONMENT, RUNTIME_HELP, TargetArg, absolute, find_runtime};
 use super::failure::{Exit, Failure};
 use super::ground::{Ground, Wanted};
+use super::layer::LayerArgs;
 use super::report::Report;
-use super::stack::{LayerArgs, StackArgs};
+use super::stack::StackArgs;
 use super::start::{Start, not_started};
 use super::{GlobalArgs, Outcome};
 

@@ -11,13 +11,18 @@ use slashopt::host::destination::{Destination, Found, Replace};
 use slashopt::host::extract::{Extraction, Progress, read_umask};
 use slashopt::host::interrupt::Interrupt;
 use slashopt::merge::MergedTree;
-use slashopt::plan::{ExtractPlan, OnCollision, judge_collisions};
+use slashopt::plan::{ExtractPlan, OnCollision};
+use slashopt::summary::Summary;
 
 use super::exec::WHAT;
 use super::extract::content_digest;
 use super::failure::{Exit, Failure};
+use super::layer::LayerArgs;
 use super::report::Report;
-use super::stack::{LayerArgs, StackArgs, classify, tree_warnings, waived};
+use super::stack::{StackArgs, classify, tree_warnings, waived};
+
+/// What the child says when the root is there.
+const DONE: u8 = b'+';
 
 /// Makes the layers' root appear at a place that is empty, ours, or not there yet. Threads do it, so a child process does it.
 pub(crate) fn extract(
@@ -26,24 +31,35 @@ pub(crate) fn extract(
     at: &Path,
     report: &Report,
 ) -> Result<(), Failure> {
-    let answer = in_child(|| match build(layers, stack, at, report) {
-        Ok(()) => Vec::new(),
-        Err(failure) => to_bytes(&failure),
-    });
-    match answer {
-        Ok(answer) if answer.is_empty() => Ok(()),
-        Ok(answer) => Err(from_bytes(&answer)),
-        Err(error) => Err(Failure::new(
-            Exit::NotStarted,
-            format!("{WHAT}: the layers could not be extracted: {error}"),
-        )),
+    let told = in_child(
+        |interrupt| match build(layers, stack, at, interrupt, report) {
+            Ok(()) => vec![DONE],
+            Err(failure) => to_bytes(&failure),
+        },
+    );
+    let died = |why: &str| {
+        let message = format!("{WHAT}: the layers could not be extracted: {why}");
+        Failure::new(Exit::NotStarted, message)
+    };
+    match told {
+        Ok(told) => match (told.death, told.bytes.as_slice()) {
+            (Some(death), _) => Err(died(&format!("the process that does it: {death}"))),
+            (None, [DONE]) => Ok(()),
+            (None, failure) => Err(from_bytes(failure)),
+        },
+        Err(error) => Err(died(error.desc())),
     }
 }
 
-fn build(layers: &LayerArgs, stack: &StackArgs, at: &Path, report: &Report) -> Result<(), Failure> {
+fn build(
+    layers: &LayerArgs,
+    stack: &StackArgs,
+    at: &Path,
+    interrupt: &Interrupt,
+    report: &Report,
+) -> Result<(), Failure> {
     let host = |error| Failure::host(WHAT, error);
     let umask = read_umask();
-    let interrupt = Interrupt::install();
     let pool = stack.pool()?;
     let budget = Budget::default();
     let loaded = stack.load(layers, WHAT, &pool, &budget, report)?;
@@ -69,17 +85,19 @@ fn build(layers: &LayerArgs, stack: &StackArgs, at: &Path, report: &Report) -> R
         _ => SameBytes::ByChecksum,
     };
     let collisions = classify(&loaded, &tree, means, &pool, &budget, WHAT)?;
-    judge_collisions(&collisions, on_collision, on_type_conflict)
-        .map_err(|violation| Failure::policy(WHAT, &violation))?;
     let plan = ExtractPlan::new(&tree);
-    let mut warnings = tree_warnings(&tree, &plan, &collisions, on_collision);
+    let summary = Summary::of(&tree, &plan, &collisions);
+    summary
+        .judge(on_collision, on_type_conflict)
+        .map_err(|violation| Failure::policy(WHAT, &violation))?;
+    let mut warnings = tree_warnings(&summary, on_collision);
     let extraction = Extraction {
         loaded: &loaded,
         tree: &tree,
         plan: &plan,
         pool: &pool,
         budget: &budget,
-        interrupt: &interrupt,
+        interrupt,
         umask,
         is_durable: false,
     };

@@ -1,23 +1,21 @@
 //! The ground that a command stands on: the layers mounted for it alone or, where that cannot be, extracted.
 
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use slashopt::environment::VAR_TASK;
-use slashopt::host::cache::{Building, Cache, CacheFolder, Ready};
 use slashopt::host::mount::{Calls, Lower, MountError};
 use slashopt::host::namespace::{Furnished, Setting, Space, enter};
-use slashopt::host::source::LayerInput;
-use slashopt::plan::{self, OnCollision};
-use slashopt::quota::judge_weights;
-use slashopt::summary::{Paths, Summary};
 
+use super::env::absolute;
 use super::exec::{ExecArgs, WHAT};
 use super::extracted;
 use super::failure::{Exit, Failure};
+use super::layer::LayerArgs;
 use super::mount_advice::{self, Attempt};
 use super::report::Report;
-use super::stack::{LayerArgs, StackArgs};
+use super::stack::StackArgs;
 use super::start::{Start, TaskRoot};
 
 /// What a mount of `exec` calls its source.
@@ -221,26 +219,28 @@ impl Prepared {
         what: &str,
         report: &Report,
     ) -> Result<Self, Failure> {
-        let inputs = layers.inputs_or_none(what)?;
-        if inputs.is_empty() && std::env::var_os("SLASHOPT_LAYERS").is_none() {
-            return Err(Failure::usage(format!("{what}: no layer is named"))
-                .hint("name zip files or directories in merge order, or set SLASHOPT_LAYERS"));
-        }
-        let is_directory =
-            |input: &LayerInput| matches!(input, LayerInput::Path(path) if path.is_dir());
+        let named = layers.named();
         let mut all = Self {
             lowers: Vec::new(),
             locks: Vec::new(),
         };
-        if !is_live || !inputs.iter().any(is_directory) {
-            all.add(&inputs, stack, what, report)?;
+        if named.is_empty() && std::env::var_os("SLASHOPT_LAYERS").is_some() {
+            return Ok(all);
+        }
+        let is_directory = |layer: &OsString| Path::new(layer).is_dir();
+        if !is_live || !named.iter().any(is_directory) {
+            all.add(layers, stack, what, report)?;
             return Ok(all);
         }
         // Each by itself: what lies in a directory that changes cannot be merged ahead.
-        for input in &inputs {
-            match input {
-                LayerInput::Path(path) if path.is_dir() => all.lowers.push(live(path, what)?),
-                other => all.add(std::slice::from_ref(other), stack, what, report)?,
+        for layer in named {
+            if is_directory(&layer) {
+                all.lowers.push(live(Path::new(&layer), what)?);
+            } else {
+                let one = LayerArgs {
+                    layers: vec![layer],
+                };
+                all.add(&one, stack, what, report)?;
             }
         }
         Ok(all)
@@ -248,35 +248,13 @@ impl Prepared {
 
     fn add(
         &mut self,
-        inputs: &[LayerInput],
+        layers: &LayerArgs,
         stack: &StackArgs,
         what: &str,
         report: &Report,
     ) -> Result<(), Failure> {
-        if inputs.is_empty() {
-            return Ok(());
-        }
-        let host = |error| Failure::host(what, error);
-        let folder = CacheFolder::new(stack.cache_dir.as_deref(), |name| std::env::var_os(name));
-        let cache = Cache::open(&folder).map_err(host)?;
-        let building = Building {
-            threads: stack.threads(),
-            is_durable: false,
-            describe: Failure::told,
-        };
-        let policy = stack.policy();
-        let ready = cache.prepare(inputs, &policy, &building).map_err(host)?;
-        stack.judge_exceeded(judge_weights(&ready.weights(), None), what, report)?;
-        ready
-            .summary
-            .judge(policy.on_collision, policy.on_type_conflict)
-            .map_err(|violation| Failure::policy(what, &violation))?;
-        for warning in warnings(&ready, policy.on_collision) {
-            report.warning(&warning);
-        }
-        let trees = std::path::absolute(cache.path())
-            .unwrap_or_else(|_| cache.path().to_owned())
-            .join("trees");
+        let ready = stack.prepare(layers, what, false, report)?;
+        let trees = absolute(&ready.path)?;
         let named = ready.directories.into_iter().zip(ready.names);
         self.lowers.extend(named.map(|(directory, name)| Lower {
             directory,
@@ -295,47 +273,4 @@ fn live(path: &Path, what: &str) -> Result<Lower, Failure> {
             let place = path.display();
             Failure::new(Exit::Machine, format!("{what}: `{place}`: {error}"))
         })
-}
-
-/// What a user should know of a stack before it is used.
-fn warnings(ready: &Ready, on_collision: OnCollision) -> Vec<String> {
-    let Summary {
-        collisions,
-        conflicts,
-        unreadable,
-        leaving,
-        ..
-    } = &ready.summary;
-    let mut warnings: Vec<String> = Vec::new();
-    if on_collision == OnCollision::Warn && collisions.that_matter() > 0 {
-        warnings.push(super::stack::overridden(*collisions, &conflicts.examples));
-    }
-    for (Paths { count, examples }, one, several) in [
-        (
-            unreadable,
-            "file is unreadable to Lambda's user",
-            "files are unreadable to Lambda's user",
-        ),
-        (leaving, "link leads out of /opt", "links lead out of /opt"),
-    ] {
-        if *count > 0 {
-            let what = if *count == 1 { one } else { several };
-            warnings.push(format!(
-                "{count} {what}: {}",
-                plan::listed(examples, *count)
-            ));
-        }
-    }
-    for (layer, admitted) in &ready.admitted {
-        let entry = admitted.entry.as_deref().map_or_else(String::new, |entry| {
-            format!("entry `{}`: ", slashopt::path::Escaped(entry))
-        });
-        warnings.push(format!(
-            "layer {layer} of {}: {entry}{} (accepted by --lenient)",
-            ready.layers.len(),
-            admitted.rule
-        ));
-    }
-    warnings.extend(ready.left_behind.iter().cloned());
-    warnings
 }

@@ -15,8 +15,9 @@ use super::exec::calls;
 use super::failure::{Exit, Failure};
 use super::ground::Prepared;
 use super::json::SCHEMA_VERSION;
+use super::layer::LayerArgs;
 use super::report::Report;
-use super::stack::{LayerArgs, StackArgs};
+use super::stack::StackArgs;
 use super::{GlobalArgs, Outcome};
 
 const EXEC_NEEDS_NO_RIGHTS: &str =

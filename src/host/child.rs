@@ -23,21 +23,21 @@ use super::root::uninterrupted;
 
 /// What a child told, and how it ended.
 #[derive(Debug)]
-pub(super) struct Report {
+pub struct Report {
     /// All that it wrote.
-    pub(super) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
     /// How it ended, in words, if not by itself.
-    pub(super) death: Option<String>,
+    pub death: Option<String>,
 }
 
 /// Lets a child do `work` and gives back what that returns. A signal that asks this process to end is handed on to the child,
-/// which cleans up; it is neither lost nor obeyed here.
+/// which cleans up; it is neither lost nor obeyed here. This process must have one thread.
 ///
 /// # Errors
 ///
 /// What kept the child from being started or listened to.
 #[expect(unsafe_code, reason = "fork(2) has no safe form")]
-pub(super) fn in_child(work: impl FnOnce(&Interrupt) -> Vec<u8>) -> Result<Report, Errno> {
+pub fn in_child(work: impl FnOnce(&Interrupt) -> Vec<u8>) -> Result<Report, Errno> {
     let (reading, writing) = pipe2(OFlag::O_CLOEXEC)?;
     let ending: SigSet = ENDING
         .into_iter()

@@ -33,6 +33,8 @@ use rustix::mount::{
     open_tree,
 };
 
+use super::child::in_child;
+
 /// Directories are made for everybody to enter, as `/opt` is.
 const OPEN_TO_ALL: ModeBits = ModeBits::from_bits_truncate(0o755);
 /// 1980-01-01T00:00:00Z: the time of a root that no layer dates, as when it is extracted.
@@ -153,15 +155,32 @@ impl MountError {
     }
 
     /// As bytes, for another process.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(&self) -> Vec<u8> {
         let number = (self.errno as i32).to_string();
         let mut lines = vec![number, self.step.to_string()];
         lines.extend(self.log.iter().cloned());
         lines.join("\n").into_bytes()
     }
 
+    /// What a child process has found out: nothing to say, or this error.
+    pub(super) fn from_child(work: impl FnOnce() -> Result<(), Self>) -> Result<(), Self> {
+        let told = in_child(|_| match work() {
+            Ok(()) => b"0".to_vec(),
+            Err(error) => error.to_bytes(),
+        })
+        .map_err(|error| Self::new("fork(2)", error))?;
+        match (told.death, told.bytes.as_slice()) {
+            (Some(death), _) => Err(Self {
+                log: vec![death],
+                ..Self::new("fork(2)", Errno::ECHILD)
+            }),
+            (None, b"0") => Ok(()),
+            (None, error) => Err(Self::from_bytes(error)),
+        }
+    }
+
     /// From the bytes of another process of ours.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
+    fn from_bytes(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let mut lines = text.lines().map(str::to_owned);
         let number = lines.next().and_then(|number| number.parse().ok());
@@ -204,9 +223,10 @@ impl IntoErrno for rustix::io::Errno {
     }
 }
 
-/// A call that this kernel, or a filter before it, does not know.
+/// A call that this kernel, or a filter before it, does not know. A filter that is older than the call forbids it, and may well
+/// allow `mount(2)`.
 fn is_missing(error: &MountError) -> bool {
-    error.errno == Errno::ENOSYS
+    error.errno == Errno::ENOSYS || error.errno == Errno::EPERM && error.log.is_empty()
 }
 
 /// Opens a directory to be mounted, or mounted on.

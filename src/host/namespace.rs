@@ -19,7 +19,6 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities,
 };
 
-use super::child::in_child;
 use super::mount::{Calls, IntoErrno as _, Layering, Lower, MountError, bind, failed, remount};
 
 /// The two kinds of namespace that let a process mount something that nobody else sees.
@@ -76,15 +75,7 @@ impl Setting<'_> {
     ///
     /// The call that failed.
     pub fn try_out(&self, space: Space) -> Result<(), MountError> {
-        let attempt = || match enter(space).and_then(|()| self.furnish(space)) {
-            Ok(_) => Vec::new(),
-            Err(error) => error.to_bytes(),
-        };
-        match in_child(attempt) {
-            Ok(answer) if answer.is_empty() => Ok(()),
-            Ok(answer) => Err(MountError::from_bytes(&answer)),
-            Err(error) => Err(MountError::of_io("fork(2)", &error)),
-        }
+        MountError::from_child(|| enter(space).and_then(|()| self.furnish(space).map(drop)))
     }
 
     /// Mounts everything in the namespace that was entered.
@@ -178,8 +169,18 @@ pub fn enter(space: Space) -> Result<(), MountError> {
         }
     }
     let slave = MsFlags::MS_REC | MsFlags::MS_SLAVE;
-    mount(None::<&str>, "/", None::<&str>, slave, None::<&str>)
-        .map_err(failed("mount(2) with MS_SLAVE"))
+    match mount(None::<&str>, "/", None::<&str>, slave, None::<&str>) {
+        // The root is no mount, as in a chroot; no harm is done if what it lies on is nobody else's.
+        Err(Errno::EINVAL) if shares_nothing() => Ok(()),
+        answer => answer.map_err(failed("mount(2) with MS_SLAVE")),
+    }
+}
+
+/// Whether nothing that is mounted here would be seen in another namespace (`proc_pid_mountinfo(5)`).
+fn shares_nothing() -> bool {
+    let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let shared = b" shared:";
+    !mounts.is_empty() && !mounts.windows(shared.len()).any(|window| window == shared)
 }
 
 /// The path with the links in it followed, also where its last component does not exist yet.

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, accessat};
 
-use super::child::in_child;
 use super::mount::{Calls, Layering, Lower, MountError, failed};
 use super::namespace::{Setting, Space, enter};
 use super::root::names_in;
@@ -145,16 +144,7 @@ impl Mechanism {
             };
             layering.attach(target)
         };
-        let answer = in_child(|| {
-            mount()
-                .err()
-                .map_or_else(Vec::new, |error| error.to_bytes())
-        });
-        match answer {
-            Ok(answer) if answer.is_empty() => Ok(()),
-            Ok(answer) => Err(MountError::from_bytes(&answer)),
-            Err(error) => Err(MountError::of_io("fork(2)", &error)),
-        }
+        MountError::from_child(mount)
     }
 }
 

@@ -885,7 +885,7 @@ fn nothing_stays_whoever_is_killed_and_when() {
                 "XDG_CACHE_HOME",
                 sandbox.root().join("tmp").join(format!("{user:?}-{call}")),
             );
-            killed_in(call, command);
+            drop(killed_in(call, command));
             assert_eq!(processes_of(&sandbox), [] as [&OsStr; 0], "{user:?} {call}");
             let again = user
                 .exec(

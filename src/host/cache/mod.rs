@@ -13,6 +13,7 @@
 //! shared one on the stack's record, and does nothing that grows with the layers.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use super::{HostError, LayerPlace, Told};
 use crate::archive::Strictness;
@@ -107,6 +108,8 @@ pub struct Ready {
     pub names: Vec<String>,
     /// The directory that they lie in.
     pub folder: OwnedFd,
+    /// Where that is: in another mount namespace it has to be opened again.
+    pub path: PathBuf,
     /// What keeps the trees from being removed: descriptors from 200 on, closed on `execve` until somebody says otherwise.
     /// One, but for a cache that we may not write.
     pub locks: Vec<OwnedFd>,

@@ -249,6 +249,7 @@ impl Cache {
             directories,
             names,
             folder,
+            path: self.path().join(TREES),
             locks,
             layers: layers.collect(),
             summary: record.summary.clone(),
