@@ -248,7 +248,7 @@ impl Layering<'_> {
     pub fn attach(&self, target: &Path) -> Result<(), MountError> {
         match self.lowers {
             _ if self.is_writable => self.attach_writable(target),
-            [] => empty(target, self.source, MsFlags::MS_RDONLY, self.calls),
+            [] => empty(target, self.source, false, self.calls),
             [only] => bind(only, target, self.calls),
             _ => self.overlay(target, None),
         }
@@ -256,7 +256,7 @@ impl Layering<'_> {
 
     /// Mounts a file system in memory, and over it one that writes there what is written to it.
     fn attach_writable(&self, target: &Path) -> Result<(), MountError> {
-        empty(target, self.source, MsFlags::empty(), self.calls)?;
+        empty(target, self.source, true, self.calls)?;
         if self.lowers.is_empty() {
             return Ok(());
         }
@@ -313,12 +313,13 @@ impl Layering<'_> {
         overlay.mount(target, attributes)
     }
 
-    /// What a user without rights may use, and that nothing has to survive.
+    /// Attributes that a user without rights may set. Not `volatile`: it saves nothing in memory, and leaves a mark that keeps
+    /// the directories from being mounted again.
     fn options_of_writable(&self) -> &'static [&'static str] {
         if self.is_in_user_namespace {
-            &["userxattr", "volatile"]
+            &["userxattr"]
         } else {
-            &["volatile"]
+            &[]
         }
     }
 
@@ -483,49 +484,47 @@ fn attach(detached: &OwnedFd, target: &Path) -> Result<(), MountError> {
     .map_err(failed("move_mount(2)"))
 }
 
-/// Mounts an empty file system in memory, dated like any root of ours. With `MS_RDONLY` it stays empty.
+/// Mounts an empty file system in memory, dated like any root of ours.
 ///
 /// # Errors
 ///
 /// The call that failed.
-pub fn empty(target: &Path, source: &str, flags: MsFlags, calls: Calls) -> Result<(), MountError> {
-    let is_read_only = flags.contains(MsFlags::MS_RDONLY);
+pub fn empty(
+    target: &Path,
+    source: &str,
+    is_writable: bool,
+    calls: Calls,
+) -> Result<(), MountError> {
     if calls > Calls::Classic {
-        let made = FileSystem::open("tmpfs", source).and_then(|memory| {
-            fsconfig_set_string(&memory.descriptor, "mode", "0755")
-                .map_err(|error| memory.failed("fsconfig(2) of the mode", error))?;
-            memory.detached(MountAttrFlags::empty())
-        });
-        match made {
+        match empty_before_it_is_seen(target, source, is_writable) {
             Err(error) if is_missing(&error) => {}
-            Err(error) => return Err(error),
-            Ok(detached) => {
-                date_root(detached.as_fd());
-                if is_read_only {
-                    match set_read_only(&detached) {
-                        Err(error) if is_missing(&error) => {}
-                        answer => return answer.and_then(|()| attach(&detached, target)),
-                    }
-                } else {
-                    return attach(&detached, target);
-                }
-            }
+            answer => return answer,
         }
     }
-    classic(
-        source,
-        target,
-        "tmpfs",
-        flags & !MsFlags::MS_RDONLY | TAME,
-        b"mode=0755",
-    )?;
+    classic(source, target, "tmpfs", TAME, b"mode=0755")?;
     if let Err(error) = date(target) {
         tracing::debug!(%error, "the empty root has the time of now");
     }
-    if is_read_only {
-        remount(target, MsFlags::MS_RDONLY)?;
+    if is_writable {
+        return Ok(());
     }
-    Ok(())
+    remount(target, MsFlags::MS_RDONLY).inspect_err(|_| take_away(target))
+}
+
+fn empty_before_it_is_seen(
+    target: &Path,
+    source: &str,
+    is_writable: bool,
+) -> Result<(), MountError> {
+    let memory = FileSystem::open("tmpfs", source)?;
+    fsconfig_set_string(&memory.descriptor, "mode", "0755")
+        .map_err(|error| memory.failed("fsconfig(2) of the mode", error))?;
+    let detached = memory.detached(MountAttrFlags::empty())?;
+    date_root(detached.as_fd());
+    if !is_writable {
+        set_read_only(&detached)?;
+    }
+    attach(&detached, target)
 }
 
 /// Unmounts what was only half of what was wanted.
@@ -559,18 +558,9 @@ fn date_root(mount: BorrowedFd<'_>) {
 /// The call that failed.
 pub fn bind(lower: &Lower, target: &Path, calls: Calls) -> Result<(), MountError> {
     if calls > Calls::Classic {
-        let cloned = open_tree(
-            &lower.directory,
-            "",
-            OpenTreeFlags::OPEN_TREE_CLONE
-                | OpenTreeFlags::OPEN_TREE_CLOEXEC
-                | OpenTreeFlags::AT_EMPTY_PATH,
-        )
-        .map_err(failed("open_tree(2)"));
-        let prepared = cloned.and_then(|tree| set_read_only(&tree).map(|()| tree));
-        match prepared {
+        match bind_before_it_is_seen(lower, target) {
             Err(error) if is_missing(&error) => {}
-            answer => return attach(&answer?, target),
+            answer => return answer,
         }
     }
     let source = if has_magic_links() {
@@ -587,6 +577,15 @@ pub fn bind(lower: &Lower, target: &Path, calls: Calls) -> Result<(), MountError
     )
     .map_err(failed("mount(2) with MS_BIND"))?;
     remount(target, MsFlags::MS_RDONLY).inspect_err(|_| take_away(target))
+}
+
+fn bind_before_it_is_seen(lower: &Lower, target: &Path) -> Result<(), MountError> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    let cloned = open_tree(&lower.directory, "", flags).map_err(failed("open_tree(2)"))?;
+    set_read_only(&cloned)?;
+    attach(&cloned, target)
 }
 
 /// Adds flags to a mount. Those that it has stay: a user namespace must not take away what its owner did not set.

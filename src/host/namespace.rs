@@ -219,7 +219,7 @@ fn rebuild_root(missing: &[&Path]) -> Result<(), MountError> {
         .find(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .ok_or_else(|| MountError::new("readdir(3)", Errno::ENOENT))?
         .path();
-    super::mount::empty(&stand, "slashopt:root", MsFlags::empty(), Calls::Classic)?;
+    super::mount::empty(&stand, "slashopt:root", true, Calls::Classic)?;
     chdir(&stand).map_err(failed("chdir(2)"))?;
     for name in ["old", "new"] {
         mkdir(name, ModeBits::from_bits_truncate(0o755)).map_err(failed("mkdir(2)"))?;

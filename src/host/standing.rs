@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::mount::{MntFlags, MsFlags, umount2};
+use nix::mount::{MntFlags, umount2};
 
 use super::mount::{Calls, Layering, Lower, MountError, empty, failed};
 
@@ -125,7 +125,7 @@ pub fn mount(lowers: &[Lower], place: &Path, digest: &str, calls: Calls) -> Resu
         return layering.attach(place);
     }
     let base = format!("{BASE}{digest}");
-    empty(place, &base, MsFlags::MS_RDONLY, calls)?;
+    empty(place, &base, false, calls)?;
     layering.attach(place).inspect_err(|_| {
         if let Err(error) = umount2(place, MntFlags::MNT_DETACH) {
             tracing::debug!(%error, "cannot unmount");

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::process::Command;
 
 use crate::support::command::{Checked, Finished, Invocation, Sandbox, skip_unless_root};
 use crate::support::strace::{injected, skip_without_strace, traced};
@@ -136,27 +137,66 @@ for name in sys.argv[1].split(","):
     elif name == "keep-7":
         os.dup2(os.open("/dev/zero", os.O_RDONLY), 7, inheritable=True)
 os.chdir("/usr")
-os.execv(sys.argv[2], sys.argv[2:])
+words = sys.argv[3:]
+if sys.argv[2] == "bare":
+    words = words[words.index("--") + 1:]
+os.execvp(words[0], words)
 "#;
 
-/// Prints all that a process has from the one before it.
-const TELL: &str = r#"
-umask; pwd; pwd -P
-grep -E '^(Sig|Shd|NoNewPrivs|Seccomp|Groups|Uid|Gid)' /proc/$$/status
-cat /proc/$$/limits /proc/$$/oom_score_adj /proc/$$/sessionid
-for fd in /proc/$$/fd/*; do echo "fd ${fd##*/} $(readlink $fd | sed 's/pipe:.*/pipe/; s/socket:.*/socket/')"; done
-tr '\0' '\n' </proc/$$/cmdline
-cat /proc/$$/comm
-tr '\0' '\n' </proc/$$/environ | sort
-"#;
+/// Commands that print what a process has from the one before it, each of itself: a shell would change some of it.
+const TELL: [&[&str]; 6] = [
+    &["cat", "/proc/self/status"],
+    &[
+        "cat",
+        "/proc/self/limits",
+        "/proc/self/oom_score_adj",
+        "/proc/self/sessionid",
+    ],
+    &[
+        "find",
+        "/proc/self/fd/",
+        "-type",
+        "l",
+        "-printf",
+        "fd %f %l\n",
+    ],
+    &[
+        "readlink",
+        "/proc/self/cwd",
+        "/proc/self/root",
+        "/proc/self/exe",
+    ],
+    &["cat", "/proc/self/cmdline"],
+    &["env", "-0"],
+];
+
+/// The fields of `/proc/self/status` that a process hands on.
+const HANDED_ON: [&str; 13] = [
+    "Umask",
+    "PPid",
+    "Uid",
+    "Gid",
+    "Groups",
+    "Threads",
+    "SigPnd",
+    "ShdPnd",
+    "SigBlk",
+    "SigIgn",
+    "SigCgt",
+    "NoNewPrivs",
+    "Seccomp",
+];
 
 #[test]
 fn everything_is_handed_on_as_to_the_bare_command() {
     let Some(sandbox) = sandbox() else { return };
-    let layers = [
-        sandbox.path("one.zip").display().to_string(),
-        sandbox.path("two.zip").display().to_string(),
-    ];
+    let layers = ["one.zip", "two.zip"].map(|layer| {
+        format!(
+            "{}/{}",
+            sandbox.work().display(),
+            with_digest(&sandbox, layer)
+        )
+    });
     let state = "ignore-SIGUSR1,block-SIGUSR2,block-SIGTERM";
     for state in [
         state.to_owned(),
@@ -166,48 +206,46 @@ fn everything_is_handed_on_as_to_the_bare_command() {
     ] {
         let odd = ["/usr/bin/python3", "-c", ODD_STATE, &state];
         for user in USERS {
-            // `env` is the bare command: it starts the same words, and nothing else.
-            let bare = sandbox
-                .command(["--version"])
-                .under(odd)
-                .under(["/usr/bin/env", "sh", "-c", TELL, "sh"])
-                .env(
-                    "XDG_CACHE_HOME",
-                    sandbox.home().join(format!(".cache-{user:?}")),
-                );
-            let bare = match user {
-                User::Root => bare,
-                User::Nobody => bare.by_nobody(),
+            let cache = format!(".cache-{user:?}-{state}");
+            let by = |command: Invocation<'_>| {
+                let command = command.env("XDG_CACHE_HOME", sandbox.home().join(&cache));
+                let command = match user {
+                    User::Root => command,
+                    User::Nobody => command.by_nobody(),
+                };
+                command.run().success()
             };
-            let bare = bare.run().success();
-            let program = bare
-                .stdout()
-                .lines()
-                .find(|line| line.ends_with("/slashopt"))
-                .expect("the bare command has the program's name as argument")
-                .to_owned();
-            for temperature in ["cold", "warm"] {
-                let arguments = [
-                    layers[0].as_str(),
+            for tell in TELL {
+                let words = [
+                    "exec",
+                    &layers[0],
                     &layers[1],
                     "--require-mount",
                     "--quiet",
                     "--",
-                    "sh",
-                    "-c",
-                    TELL,
-                    "sh",
-                    &program,
-                    "--version",
                 ];
-                let ours = user.exec(&sandbox, &arguments).under(odd).run().success();
-                assert_eq!(
-                    comparable(ours.stdout()),
-                    comparable(bare.stdout()),
-                    "{user:?}, {temperature}, {state}"
-                );
-                let locks = ours.stdout().lines().filter(|line| is_lock(line)).count();
-                assert_eq!(locks, 1, "{user:?}, {temperature}: {}", ours.stdout());
+                let run = |how| {
+                    by(sandbox
+                        .command([&words, tell].concat())
+                        .under(odd)
+                        .under([how]))
+                };
+                let bare = run("bare");
+                for temperature in ["cold", "warm"] {
+                    let ours = run("ours");
+                    assert_eq!(
+                        comparable(ours.stdout()),
+                        comparable(bare.stdout()),
+                        "{user:?}, {temperature}, {state}, {tell:?}"
+                    );
+                    let locks = |text: &str| text.lines().filter(|line| is_lock(line)).count();
+                    assert_eq!(
+                        locks(ours.stdout()),
+                        locks(bare.stdout()) + usize::from(tell[0] == "find"),
+                        "{}",
+                        ours.stdout()
+                    );
+                }
             }
         }
     }
@@ -221,13 +259,23 @@ fn is_lock(line: &str) -> bool {
     number.is_some_and(|number| number >= 200)
 }
 
-/// Without what differs by design: the lock, and the path to which the layers' folders are added.
-fn comparable(text: &str) -> Vec<&str> {
-    text.lines()
-        .filter(|line| !is_lock(line))
+/// Without what differs by design: the lock, and the path to which the layers' folder is added.
+fn comparable(text: &str) -> Vec<String> {
+    let is_status = text.contains("\nUmask:");
+    text.split(['\n', '\0'])
+        // What the command itself has open.
+        .filter(|line| !is_lock(line) && !line.contains(" /proc/"))
+        .filter(|line| {
+            let field = line.split(':').next().unwrap_or_default();
+            !is_status || HANDED_ON.contains(&field)
+        })
         .map(|line| match line.strip_suffix(":/opt/bin") {
-            Some(path) if line.starts_with("PATH=") => path,
-            _ => line,
+            Some(path) if line.starts_with("PATH=") => path.to_owned(),
+            // Pipes have numbers.
+            _ if line.starts_with("fd ") => {
+                line.split("pipe:").next().unwrap_or_default().to_owned()
+            }
+            _ => line.to_owned(),
         })
         .collect()
 }
@@ -681,8 +729,6 @@ fn what_was_there_stays_visible_if_it_is_to() {
                 .success();
             let expected = if layers.is_empty() {
                 "only\nthe host'sthe host's"
-            } else if layers.len() == 1 {
-                "bin link only python\n1the host's"
             } else {
                 "bin link only python\n1the host's"
             };
@@ -795,12 +841,13 @@ fn there_is_one_thread_until_the_command_starts() {
     if skip_without_strace(&sandbox) {
         return;
     }
+    let layers = ["one.zip", "two.zip"].map(|layer| with_digest(&sandbox, layer));
     for temperature in ["cold", "warm"] {
         let (finished, calls) = traced(
             &sandbox,
             User::Root.exec(
                 &sandbox,
-                &["one.zip", "two.zip", "--require-mount", "--", "true"],
+                &[&layers[0], &layers[1], "--require-mount", "--", "true"],
             ),
         );
         finished.success();
@@ -823,6 +870,17 @@ fn there_is_one_thread_until_the_command_starts() {
             assert_eq!(archives.count(), 0, "a warm start opens no archive");
         }
     }
+}
+
+/// A layer with its digest: what was written this moment is not believed to be what was read in it.
+fn with_digest(sandbox: &Sandbox, layer: &str) -> String {
+    let output = Command::new("sha256sum")
+        .arg(sandbox.path(layer))
+        .output()
+        .expect("sha256sum is there");
+    let text = String::from_utf8(output.stdout).expect("it is text");
+    let digest = text.split(' ').next().expect("the digest comes first");
+    format!("{layer}@sha256:{digest}")
 }
 
 /// The mounts that everybody sees.
