@@ -100,6 +100,7 @@ impl Cache {
             directories: Vec::new(),
             names: Vec::new(),
             folder: self.require(TREES)?,
+            path: self.path().join(TREES),
             locks: Vec::new(),
             layers: Vec::new(),
             summary: Summary::default(),
