@@ -10,6 +10,7 @@ use slashopt::host::child::in_child;
 use slashopt::host::destination::{Destination, Found, Replace};
 use slashopt::host::extract::{Extraction, Progress, read_umask};
 use slashopt::host::interrupt::Interrupt;
+use slashopt::host::restart::Sources;
 use slashopt::merge::MergedTree;
 use slashopt::plan::{ExtractPlan, OnCollision};
 use slashopt::summary::Summary;
@@ -31,6 +32,15 @@ pub(crate) fn extract(
     at: &Path,
     report: &Report,
 ) -> Result<(), Failure> {
+    let cache = CacheFolder::new(stack.cache_dir.as_deref(), |name| std::env::var_os(name));
+    // The same flags judge the same files in the same way.
+    let sources = Sources::look(&layers.inputs(WHAT)?, &format!("{stack:?}"));
+    if sources
+        .as_ref()
+        .is_some_and(|sources| sources.made(at, &cache))
+    {
+        return Ok(());
+    }
     let told = in_child(
         |interrupt| match build(layers, stack, at, interrupt, report) {
             Ok(()) => vec![DONE],
@@ -44,7 +54,12 @@ pub(crate) fn extract(
     match told {
         Ok(told) => match (told.death, told.bytes.as_slice()) {
             (Some(death), _) => Err(died(&format!("the process that does it: {death}"))),
-            (None, [DONE]) => Ok(()),
+            (None, [DONE]) => {
+                if let Some(sources) = sources {
+                    sources.remember(at, &cache);
+                }
+                Ok(())
+            }
             (None, failure) => Err(from_bytes(failure)),
         },
         Err(error) => Err(died(error.desc())),

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use slashopt::environment::VAR_TASK;
+use slashopt::host::cache::Ready;
 use slashopt::host::mount::{Calls, Lower, MountError};
 use slashopt::host::namespace::{Furnished, Setting, Space, enter};
 
@@ -59,7 +60,9 @@ impl Wanted<'_> {
     ) -> Result<Option<Ground>, Failure> {
         match enter(Space::Mount) {
             Ok(()) => {
-                let prepared = self.prepare(report)?;
+                let Some(prepared) = self.prepare(report, &mut || true)? else {
+                    return Ok(None);
+                };
                 let furnished = self.setting(&prepared.lowers).furnish(Space::Mount);
                 return Ok(match furnished {
                     Ok(furnished) => Some(self.ground(Space::Mount, &furnished, prepared, report)),
@@ -72,15 +75,16 @@ impl Wanted<'_> {
             Err(error) => attempts.push(Attempt::new(Space::Mount, error)),
         }
         // What a user namespace changes in this process cannot be changed back, and with nothing mounted in it the command would
-        // only have less power. So a child goes ahead: at first with nothing to mount, so that nothing is built in vain.
-        let tried = self
-            .setting(&[])
-            .try_out(Space::User)
-            .map_err(|error| attempts.push(Attempt::new(Space::User, error)));
-        if tried.is_err() {
+        // only have less power. So a child goes ahead, and once more with nothing to mount before anything is built in vain.
+        let mut refusal = None;
+        let mut is_worth_it = || {
+            refusal = self.setting(&[]).try_out(Space::User).err();
+            refusal.is_none()
+        };
+        let Some(prepared) = self.prepare(report, &mut is_worth_it)? else {
+            attempts.extend(refusal.map(|error| Attempt::new(Space::User, error)));
             return Ok(None);
-        }
-        let prepared = self.prepare(report)?;
+        };
         let setting = self.setting(&prepared.lowers);
         let furnished = setting
             .try_out(Space::User)
@@ -142,15 +146,22 @@ impl Wanted<'_> {
         })
     }
 
-    fn prepare(&self, report: &Report) -> Result<Prepared, Failure> {
-        let prepared = Prepared::of(
-            &self.arguments.layers,
-            &self.arguments.stack,
-            self.arguments.live,
-            WHAT,
-            report,
-        )?;
-        self.command.judge_hiding(&prepared.lowers)?;
+    /// The layers as directories; nothing if they would have to be built and that is not worth it.
+    fn prepare(
+        &self,
+        report: &Report,
+        is_worth_it: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Prepared>, Failure> {
+        let ExecArgs {
+            layers,
+            stack,
+            live,
+            ..
+        } = self.arguments;
+        let prepared = Prepared::of(layers, stack, *live, WHAT, report, is_worth_it)?;
+        if let Some(prepared) = &prepared {
+            self.command.judge_hiding(&prepared.lowers)?;
+        }
         Ok(prepared)
     }
 
@@ -211,49 +222,48 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Finds the layers' trees in the cache, or has them built.
+    /// Finds the layers' trees in the cache, or has them built; nothing if that is not worth it.
     pub(crate) fn of(
         layers: &LayerArgs,
         stack: &StackArgs,
         is_live: bool,
         what: &str,
         report: &Report,
-    ) -> Result<Self, Failure> {
+        is_worth_it: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Self>, Failure> {
         let named = layers.named();
         let mut all = Self {
             lowers: Vec::new(),
             locks: Vec::new(),
         };
         if named.is_empty() && std::env::var_os("SLASHOPT_LAYERS").is_some() {
-            return Ok(all);
+            return Ok(Some(all));
         }
         let is_directory = |layer: &OsString| Path::new(layer).is_dir();
+        let mut add = |all: &mut Self, layers: &LayerArgs| {
+            let ready = stack.prepare_if(layers, what, false, report, is_worth_it)?;
+            ready.map(|ready| all.add(ready)).transpose()
+        };
         if !is_live || !named.iter().any(is_directory) {
-            all.add(layers, stack, what, report)?;
-            return Ok(all);
+            return Ok(add(&mut all, layers)?.map(|()| all));
         }
         // Each by itself: what lies in a directory that changes cannot be merged ahead.
         for layer in named {
             if is_directory(&layer) {
                 all.lowers.push(live(Path::new(&layer), what)?);
-            } else {
-                let one = LayerArgs {
-                    layers: vec![layer],
-                };
-                all.add(&one, stack, what, report)?;
+                continue;
+            }
+            let one = LayerArgs {
+                layers: vec![layer],
+            };
+            if add(&mut all, &one)?.is_none() {
+                return Ok(None);
             }
         }
-        Ok(all)
+        Ok(Some(all))
     }
 
-    fn add(
-        &mut self,
-        layers: &LayerArgs,
-        stack: &StackArgs,
-        what: &str,
-        report: &Report,
-    ) -> Result<(), Failure> {
-        let ready = stack.prepare(layers, what, false, report)?;
+    fn add(&mut self, ready: Ready) -> Result<(), Failure> {
         let trees = absolute(&ready.path)?;
         let named = ready.directories.into_iter().zip(ready.names);
         self.lowers.extend(named.map(|(directory, name)| Lower {

@@ -70,7 +70,13 @@ pub(crate) fn mount(arguments: &MountArgs, global: &GlobalArgs, report: &Report)
         Failure::new(Exit::Machine, format!("{what}: {error}"))
             .hint("create the directory first, and see that there is a /proc")
     })?;
-    let prepared = Prepared::of(&arguments.layers, &arguments.stack, false, &what, report)?;
+    let MountArgs { layers, stack, .. } = arguments;
+    let Some(prepared) = Prepared::of(layers, stack, false, &what, report, &mut || true)? else {
+        return Err(Failure::new(
+            Exit::Machine,
+            format!("{what}: nothing was built"),
+        ));
+    };
     let digest = digest_of(&prepared);
     let is_changed = match found {
         Standing::Ours(there) if there == digest => false,

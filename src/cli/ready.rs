@@ -3,7 +3,7 @@
 use slashopt::host::HostError;
 use slashopt::host::cache::{Building, Policy, Ready};
 
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
 use super::layer::LayerArgs;
 use super::report::Report;
 use super::stack::{StackArgs, accepted, tree_warnings};
@@ -18,6 +18,19 @@ impl StackArgs {
         is_durable: bool,
         report: &Report,
     ) -> Result<Ready, Failure> {
+        let ready = self.prepare_if(layers, what, is_durable, report, &mut || true)?;
+        ready.ok_or_else(|| Failure::new(Exit::Machine, format!("{what}: nothing was built")))
+    }
+
+    /// The same, but that before something is built `is_worth_it` is asked; nothing if it is not.
+    pub(crate) fn prepare_if(
+        &self,
+        layers: &LayerArgs,
+        what: &str,
+        is_durable: bool,
+        report: &Report,
+        is_worth_it: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Ready>, Failure> {
         let inputs = layers.inputs(what)?;
         let policy = Policy {
             on_collision: self.on_collision(),
@@ -32,7 +45,7 @@ impl StackArgs {
         };
         let ready = self
             .cache(what)?
-            .prepare(&inputs, &policy, &building)
+            .prepare_if(&inputs, &policy, &building, is_worth_it)
             .map_err(|error| {
                 if let HostError::Child(told) = &error {
                     for left in &told.left_behind {
@@ -41,6 +54,9 @@ impl StackArgs {
                 }
                 Failure::host(what, error)
             })?;
+        let Some(ready) = ready else {
+            return Ok(None);
+        };
         for (number, admitted) in &ready.admitted {
             let layer = ready.layers.get(number - 1);
             let source = layer.map(|layer| layer.source.as_str()).unwrap_or_default();
@@ -59,6 +75,6 @@ impl StackArgs {
         for warning in warnings.iter().chain(&ready.left_behind) {
             report.warning(warning);
         }
-        Ok(ready)
+        Ok(Some(ready))
     }
 }

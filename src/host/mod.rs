@@ -23,6 +23,7 @@ pub mod program;
 mod publish;
 pub mod record;
 mod remove;
+pub mod restart;
 pub mod root;
 pub mod source;
 pub mod stage;

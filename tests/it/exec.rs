@@ -267,11 +267,12 @@ fn is_lock(line: &str) -> bool {
     number.is_some_and(|number| number >= 200)
 }
 
-/// Without what differs by design: the lock, and the path to which the layers' folder is added.
+/// Without what differs by design: the lock, and the paths to which folders are added.
 fn comparable(text: &str) -> Vec<String> {
     let is_status = text.contains("\nUmask:");
     text.split(['\n', '\0'])
-        .filter(|line| !is_lock(line))
+        // On a machine that has a `/var/task`, libraries are looked up there.
+        .filter(|line| !is_lock(line) && !line.starts_with("LD_LIBRARY_PATH=/var/task"))
         .filter(|line| {
             let field = line.split(':').next().unwrap_or_default();
             !is_status || HANDED_ON.contains(&field)

@@ -12,7 +12,7 @@ use crate::support::command::{Finished, Sandbox, skip_unless_root, skip_without}
 use crate::support::restricted::{
     as_in_docker, as_on_an_old_kernel, filtered, skip_unless_allowed, without_namespaces,
 };
-use crate::support::strace::{injected, skip_without_strace};
+use crate::support::strace::{injected, skip_without_strace, traced};
 use crate::support::zip::{archive, file};
 
 fn sandbox() -> Option<Sandbox> {
@@ -95,13 +95,72 @@ fn where_nothing_can_be_mounted_the_layers_are_extracted_once() {
         assert_eq!(second.stdout(), "tool of two\n", "{name}");
         let after = fs::metadata(sandbox.path("opt")).expect("it is there");
         assert_eq!(
-            (root.ino(), root.ctime_nsec()),
-            (after.ino(), after.ctime_nsec()),
+            (root.ino(), root.mtime_nsec()),
+            (after.ino(), after.mtime_nsec()),
             "{name}: the second start finds its own root and does nothing"
         );
         for name in ["opt", "wanted"] {
             fs::remove_dir_all(sandbox.path(name)).expect("it can be removed");
         }
+    }
+}
+
+#[test]
+fn a_restart_reads_no_archive() {
+    let Some(sandbox) = sandbox() else { return };
+    let machine = as_in_docker();
+    if skip_unless_allowed(&machine) || skip_without_strace(&sandbox) {
+        return;
+    }
+    // One that was not written this moment.
+    let layers = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/layers");
+    let layer = fs::read_dir(layers)
+        .expect("it is there")
+        .next()
+        .expect("there is one");
+    let layer = layer.expect("it can be listed").path();
+    let arguments = [
+        "exec",
+        &layer.display().to_string(),
+        "--at",
+        "opt",
+        "--",
+        "true",
+    ];
+    let start = || {
+        let (finished, calls) = traced(&sandbox, sandbox.command(arguments).under(&machine));
+        finished.success().stderr_contains("extracted to");
+        let opened = calls
+            .iter()
+            .filter(|call| call.name == "openat" && call.text.contains(".zip"));
+        let ours = calls.first().map(|call| call.thread);
+        let children = calls.iter().filter(|call| Some(call.thread) != ours);
+        let threads = children.filter(|call| call.text.contains("CLONE_THREAD"));
+        (opened.count(), threads.count())
+    };
+    assert_ne!(start().0, 0, "the first start reads it");
+    let root = sandbox.tree("opt");
+    assert_eq!(
+        start(),
+        (0, 0),
+        "the second one does not, and builds nothing"
+    );
+    sandbox.tree("opt").assert_is(&root);
+    // What is not as it was left is looked at again.
+    let unfinished = Command::new("setfattr")
+        .args([
+            "-n",
+            "user.slashopt.root",
+            "-v",
+            "slashopt-root-1 unfinished sha256:0",
+        ])
+        .arg(sandbox.path("opt"))
+        .status();
+    if unfinished.is_ok_and(|status| status.success()) {
+        let (finished, _) = traced(&sandbox, sandbox.command(arguments).under(&machine));
+        finished
+            .status(125)
+            .stderr_contains("slashopt did not make it");
     }
 }
 

@@ -55,8 +55,33 @@ impl Cache {
         policy: &Policy,
         building: &Building,
     ) -> Result<Ready, HostError> {
+        match self.prepare_if(inputs, policy, building, &mut || true)? {
+            Some(ready) => Ok(ready),
+            None => self.nothing(),
+        }
+    }
+
+    /// The same, but that before something is built `is_worth_it` is asked; nothing if it is not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::prepare`].
+    pub fn prepare_if(
+        &self,
+        inputs: &[LayerInput],
+        policy: &Policy,
+        building: &Building,
+        is_worth_it: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Ready>, HostError> {
         if inputs.is_empty() {
-            return self.nothing();
+            return self.nothing().map(Some);
+        }
+        // What is read here cannot be read again by whoever has to do without the cache.
+        let is_read_once = inputs
+            .iter()
+            .any(|input| matches!(input, LayerInput::Stdin));
+        if is_read_once && !is_worth_it() {
+            return Ok(None);
         }
         let inputs = spooled(inputs)?;
         let places = LayerInput::places(&inputs);
@@ -74,7 +99,11 @@ impl Cache {
                 && let Some((record, locks)) = self.recorded(&digests, policy, building, &boot)?
                 && let Some(ready) = self.ready(&record, locks)?
             {
-                return Ok(finish(ready, &known, &places, is_warm, left_behind));
+                let ready = finish(ready, &known, &places, is_warm, left_behind);
+                return Ok(Some(ready));
+            }
+            if is_warm && !is_read_once && !is_worth_it() {
+                return Ok(None);
             }
             is_warm = false;
             let built = self.build_in_child(&inputs, policy, building)?;
@@ -87,7 +116,8 @@ impl Cache {
                 && let Some(locks) = self.lock_trees(&record)?
                 && let Some(ready) = self.ready(&record, locks)?
             {
-                return Ok(finish(ready, &known, &places, is_warm, left_behind));
+                let ready = finish(ready, &known, &places, is_warm, left_behind);
+                return Ok(Some(ready));
             }
         }
         let raced = std::io::Error::other("something keeps removing what is built");
