@@ -50,6 +50,9 @@ mod traps;
 /// A command with the layers at `/opt`: what it sees, how it starts, that nothing stays.
 mod exec;
 
+/// Real layers and stock interpreters through `exec`.
+mod exec_real;
+
 /// The same where mounting is forbidden, or only old calls are there; and what `probe` says of it.
 mod exec_restricted;
 
