@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use nix::sys::stat::fstat;
+use nix::unistd::geteuid;
 use slashopt::environment::VAR_TASK;
 use slashopt::host::cache::Ready;
 use slashopt::host::mount::{Calls, Lower, MountError};
@@ -85,6 +87,7 @@ impl Wanted<'_> {
             attempts.extend(refusal.map(|error| Attempt::new(Space::User, error)));
             return Ok(None);
         };
+        self.judge_owner(&prepared.lowers)?;
         let setting = self.setting(&prepared.lowers);
         let furnished = setting
             .try_out(Space::User)
@@ -96,6 +99,24 @@ impl Wanted<'_> {
                 attempts.push(Attempt::new(Space::User, error));
                 Ok(None)
             }
+        }
+    }
+
+    /// Refuses to make writable what belongs to somebody else: in a user namespace nothing of his can be changed, not even in a
+    /// copy, and only some calls would fail.
+    fn judge_owner(&self, lowers: &[Lower]) -> Result<(), Failure> {
+        let is_others = |lower: &&Lower| {
+            let owner = fstat(&lower.directory).map(|about| about.st_uid);
+            owner != Ok(geteuid().as_raw())
+        };
+        match lowers.iter().find(is_others) {
+            Some(lower) if self.arguments.writable => {
+                let place = lower.path.display();
+                let message = format!("{WHAT}: --writable: `{place}` belongs to another user");
+                Err(Failure::new(Exit::NotStarted, message)
+                    .hint("--cache-dir DIR keeps a cache of your own"))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -185,7 +185,16 @@ impl Start<'_> {
         let in_root = DiskPlaces::opt(self.at);
         let in_task_root = DiskPlaces::task(task_root);
         let target = self.target();
-        let loaders = if target == Target::Host {
+        // Only who finds libraries in the function or the layers has to be kept from shadowing the system's.
+        let has_libraries = || {
+            let places = [
+                task_root.to_owned(),
+                task_root.join("lib"),
+                self.at.join("lib"),
+            ];
+            places.iter().any(|place| place.is_dir())
+        };
+        let loaders = if target == Target::Host && has_libraries() {
             loader_directories()
         } else {
             Vec::new()

@@ -390,6 +390,52 @@ fn nothing_can_be_written_unless_that_is_wanted() {
 }
 
 #[test]
+fn what_belongs_to_another_user_is_not_made_writable() {
+    let Some(sandbox) = sandbox() else { return };
+    let shared = sandbox.path("shared").display().to_string();
+    sandbox
+        .slashopt(["cache", "add", "one.zip", "two.zip", "--cache-dir", &shared])
+        .success();
+    let layers = ["one.zip", "two.zip"].map(|layer| with_digest(&sandbox, layer));
+    let run = |flags: &[&str]| {
+        let arguments = [
+            &[layers[0].as_str(), &layers[1], "--cache-dir", &shared],
+            flags,
+            &["--", "tool"],
+        ];
+        User::Nobody.exec(&sandbox, &arguments.concat()).run()
+    };
+    assert_eq!(
+        run(&["--require-mount"]).success().stdout(),
+        "tool of one\n"
+    );
+    run(&["--writable"])
+        .status(125)
+        .stderr_contains("belongs to another user")
+        .has_hint();
+}
+
+#[test]
+fn in_an_image_with_a_bootstrap_the_bootstrap_gets_what_it_expects() {
+    let Some(sandbox) = sandbox() else { return };
+    let image = "mount -t tmpfs tmpfs /var && mkdir /var/runtime && : >/var/runtime/bootstrap && exec \"$@\"";
+    let arguments = ["one.zip", "two.zip", "--runtime", "python3.12", "--", "env"];
+    let seen = User::Root
+        .exec(&sandbox, &arguments)
+        .under(["unshare", "--mount", "sh", "-c", image, "sh"])
+        .run()
+        .success();
+    let has = |line: &str| seen.stdout().lines().any(|one| one == line);
+    assert!(has("LAMBDA_TASK_ROOT=/var/task"), "{}", seen.stdout());
+    assert!(
+        has("AWS_EXECUTION_ENV=AWS_Lambda_python3.12"),
+        "{}",
+        seen.stdout()
+    );
+    assert!(!seen.stdout().contains("PYTHONPATH="), "{}", seen.stdout());
+}
+
+#[test]
 fn no_layer_is_an_empty_directory() {
     let Some(sandbox) = sandbox() else { return };
     for user in USERS {

@@ -265,6 +265,24 @@ fn an_old_kernel_or_filter_mounts_by_old_calls() {
     }
 }
 
+#[test]
+fn on_a_file_system_that_overlay_refuses_the_layers_are_extracted() {
+    let Some(sandbox) = sandbox() else { return };
+    // Overlays may lie on one another twice.
+    let nested = "
+mkdir l u1 w1 m1 u2 w2 m2
+mount -t overlay -o lowerdir=l,upperdir=u1,workdir=w1 overlay m1
+mount -t overlay -o lowerdir=m1,upperdir=u2,workdir=w2 overlay m2
+exec \"$@\"";
+    let machine = ["unshare", "--mount", "sh", "-euc", nested, "sh"].map(OsString::from);
+    let cache = ["--cache-dir", "m2/cache"];
+    let seen = starts(&sandbox, &machine, &["one.zip", "two.zip"], &cache)
+        .success()
+        .stderr_contains("the layers are extracted to `")
+        .stderr_contains("in a mount namespace: fsconfig(2) to create it: Invalid argument");
+    assert_eq!(seen.stdout(), "tool of two\n");
+}
+
 fn probed(sandbox: &Sandbox, machine: &[OsString]) -> Value {
     let command = sandbox.command(["probe", "--at", "opt", "--format", "json"]);
     command.under(machine).run().success().json()
