@@ -67,6 +67,7 @@ mod html_report;
 
 /// What would fail in the cloud: each rule, each format.
 mod check;
+
 /// Layers that stay extracted: what is in the cache, who notices when it is not whole.
 mod cache;
 
