@@ -33,7 +33,7 @@ use crate::merge::MergedTree;
 use crate::runtime::Runtime;
 
 pub use configuration::{Assignment, AssignmentError, ConfigurationError, judge_configuration};
-pub use hooks::{HOOKS, Hook, HookRequest};
+pub use hooks::{HOOKS, Hook, HookRequest, needs_hooks};
 pub use suggestion::implied_runtimes;
 
 /// Where the layers are on the service, always.

@@ -66,6 +66,9 @@ pub(crate) struct EnvArgs {
     /// Set any variable, over everything else (can be repeated)
     #[arg(long, value_name = "K=V")]
     env: Vec<OsString>,
+    /// Set the hooks too that `exec` sets for stock interpreters: layers' .pth files are run, and import finds layers
+    #[arg(long, conflicts_with = "explain")]
+    hooks: bool,
     /// Begin PATH with this, in the formats that know no caller: dotenv, docker, json, null
     #[arg(long, value_name = "PATH", default_value = BASE_PATH)]
     base_path: OsString,
@@ -110,7 +113,9 @@ pub(crate) fn run(arguments: &EnvArgs, global: &GlobalArgs, report: &Report) -> 
     };
     let in_task_root = DiskPlaces::task(task_root.as_path());
     let runtime = chosen_runtime(arguments.runtime.as_deref(), in_root)?;
-    let made = environment(&Request {
+    let configuration = assignments(&arguments.set, "--set")?;
+    let overrides = assignments(&arguments.env, "--env")?;
+    let mut made = environment(&Request {
         runtime: Some(runtime),
         target: arguments.target.into(),
         root: &root,
@@ -120,10 +125,23 @@ pub(crate) fn run(arguments: &EnvArgs, global: &GlobalArgs, report: &Report) -> 
         caller: &head_of_paths(shape, &arguments.base_path),
         loader_directories: &loader_directories(),
         is_on_this_machine: &Path::exists,
-        configuration: &assignments(&arguments.set, "--set")?,
-        overrides: &assignments(&arguments.env, "--env")?,
+        configuration: &configuration,
+        overrides: &overrides,
     })
     .map_err(|error| not_possible(&error))?;
+    if arguments.hooks && arguments.target == TargetArg::Host {
+        // What is printed for a shell is for this one, and for other readers begins from nothing.
+        let callers = std::env::var_os("NODE_OPTIONS");
+        let is_for_this_shell = shape == Shape::Variables(Format::Sh);
+        super::hooks::add(
+            &mut made,
+            Some(runtime),
+            &arguments.stack,
+            (&configuration, &overrides),
+            callers.as_deref().filter(|_| is_for_this_shell),
+            report,
+        );
+    }
     warn(&made, shape, report);
     let printed = env_formats::print(&made, shape, runtime, arguments.target.into())?;
     report.result(&printed)?;

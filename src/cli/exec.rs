@@ -83,6 +83,9 @@ pub(crate) struct ExecArgs {
     /// Fail where the layers cannot be mounted, instead of extracting them
     #[arg(long, env = "SLASHOPT_REQUIRE_MOUNT", hide_env = true)]
     pub(crate) require_mount: bool,
+    /// Leave interpreters alone: no .pth files of layers are run, and import does not find layers
+    #[arg(long, env = "SLASHOPT_NO_HOOKS", hide_env = true)]
+    pub(crate) no_hooks: bool,
     /// Do not start the command by what `AWS_LAMBDA_EXEC_WRAPPER` names
     #[arg(long, env = "SLASHOPT_NO_WRAPPER", hide_env = true)]
     pub(crate) no_wrapper: bool,

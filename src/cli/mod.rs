@@ -21,6 +21,7 @@ mod extract;
 mod extracted;
 mod failure;
 mod ground;
+mod hooks;
 mod html_report;
 mod json;
 mod layer;

@@ -199,7 +199,7 @@ impl Start<'_> {
         } else {
             Vec::new()
         };
-        let made = environment(&Request {
+        let mut made = environment(&Request {
             runtime: self.runtime,
             target,
             root: self.at,
@@ -213,6 +213,17 @@ impl Start<'_> {
             overrides: &overrides,
         })
         .map_err(|error| not_possible(&error))?;
+        if target == Target::Host && !self.arguments.no_hooks {
+            let callers = std::env::var_os("NODE_OPTIONS").filter(|_| !self.arguments.clean_env);
+            super::hooks::add(
+                &mut made,
+                self.runtime,
+                &self.arguments.stack,
+                (&configuration, &overrides),
+                callers.as_deref(),
+                report,
+            );
+        }
         if target == Target::Host {
             for name in &made.replaced {
                 report.warning(&format!("the caller's {name} is replaced, not extended"));

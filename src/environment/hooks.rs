@@ -63,8 +63,7 @@ impl Environment {
                 self.add_python_hook(request.directory);
             }
             Family::Node
-                if major(request.runtime) >= NODE_THAT_IMPORTS
-                    && !sets(request.overrides, "NODE_OPTIONS") =>
+                if needs_hooks(request.runtime) && !sets(request.overrides, "NODE_OPTIONS") =>
             {
                 self.add_node_hook(request);
             }
@@ -124,6 +123,15 @@ impl Environment {
             entries: Vec::new(),
             beginning: Beginning::Fresh,
         });
+    }
+}
+
+/// Whether a stock interpreter of this runtime's language lacks what a hook gives.
+pub fn needs_hooks(runtime: &Runtime) -> bool {
+    match runtime.family {
+        Family::Python => true,
+        Family::Node => major(runtime) >= NODE_THAT_IMPORTS,
+        _ => false,
     }
 }
 

@@ -31,6 +31,7 @@ mod draft;
 mod encoding;
 mod folder;
 mod hash;
+mod hooks;
 mod keep;
 mod layers;
 mod lock;
