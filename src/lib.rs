@@ -20,6 +20,10 @@
 //! [`diff`] what changed, [`plan`] what has to be done, [`quota`] what AWS would say, [`check`] what else would fail there.
 //! [`runtime`] is the table of runtimes, [`environment`] computes the variables. [`host`] is everything that touches the
 //! machine.
+//! of it and a stack of layers, [`merge`] decides who wins, [`collisions`] says what was lost, [`plan`] what has to be done,
+//! [`quota`] what AWS would say, [`check`] what else would fail there. [`runtime`] is the table of runtimes, [`platform`] what
+//! their images bring for native code and for each language, [`environment`] computes the variables, [`elf`] reads what the
+//! dynamic loader goes by. [`host`] is everything that touches the machine.
 //!
 //! # Words
 //!

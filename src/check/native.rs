@@ -49,7 +49,7 @@ processor. Files that a package brings for several platforms at once are no mist
         wrong.tell(
             findings,
             |for_what| format!("it is for {for_what}, and the function is {architecture}"),
-            |file| install_for(file, architecture),
+            |file| install_for(subject, file),
         );
     },
 };
@@ -60,8 +60,9 @@ pub(super) static MUSL: Rule = Rule {
     summary: "native code for Alpine Linux's C library",
     explanation: "\
 Amazon Linux has the GNU C library. A program that is linked with musl asks for a loader that is not there, and the error \
-is that of the program itself not being there: \"no such file or directory\". A library or an addon cannot be loaded: \"libc.musl-x86_64.so.1: cannot open shared object file\". It is what comes of building in an Alpine container. A program that is linked statically \
-needs neither. Files that a package brings for both libraries are no mistake.",
+is that of the program itself not being there: \"no such file or directory\". A library or an addon cannot be loaded: \
+\"libc.musl-x86_64.so.1: cannot open shared object file\". It is what comes of building in an Alpine container. A program that is linked \
+statically needs neither. Files that a package brings for both libraries are no mistake.",
     says: None,
     cure: "build or install in an image with glibc, as `public.ecr.aws/sam/build-RUNTIME`, or link statically",
     needs_runtime: false,
@@ -75,17 +76,15 @@ needs neither. Files that a package brings for both libraries are no mistake.",
             let Some(FileFacts::Elf(code)) = subject.facts(file.origin) else {
                 continue;
             };
-            let brings_musl = || {
-                let names = [
-                    b"lib/ld-musl-x86_64.so.1".as_slice(),
-                    b"lib/libc.musl-x86_64.so.1",
-                ];
-                names.iter().any(|name| subject.resolve(name).is_some())
+            // A library may find a musl in LD_LIBRARY_PATH; a program's loader is looked for where it says.
+            let is_brought = || {
+                let library = format!("lib/libc.musl-{}.so.1", linux_name(subject.architecture));
+                code.interpreter.is_none() && subject.resolve(library.as_bytes()).is_some()
             };
             if code.libc == Libc::Musl
                 && code.machine == wanted
                 && !fitting.contains(&common_path(file.path.as_bytes()))
-                && !brings_musl()
+                && !is_brought()
             {
                 wrong.note(file, ());
             }
@@ -116,6 +115,13 @@ LD_LIBRARY_PATH. Sources: AWS, \"Comparing AL2 and AL2023\"; GCC, \"ABI Policy a
             return;
         };
         let wanted = machine(subject.architecture);
+        // Who brings a C library may have a way to use it.
+        let has_libc = |file: &File| file.path.as_bytes().ends_with(b"/libc.so.6");
+        let most = if subject.files.iter().any(has_libc) {
+            Severity::Warning
+        } else {
+            Severity::Error
+        };
         let mut wrong = Grouped::default();
         for file in subject.regular_files() {
             let Some(FileFacts::Elf(code)) = subject.facts(file.origin) else {
@@ -133,7 +139,8 @@ LD_LIBRARY_PATH. Sources: AWS, \"Comparing AL2 and AL2023\"; GCC, \"ABI Policy a
                 }
             }
         }
-        wrong.tell(
+        wrong.tell_at_most(
+            most,
             findings,
             |missing| {
                 let needs: Vec<&str> = missing.iter().map(|(need, _)| need.as_str()).collect();
@@ -208,45 +215,58 @@ every later Node.js. Packages that bring a build for each version are no mistake
     },
 };
 
-/// How to install a package for that architecture, whatever this machine is.
-fn install_for(file: &File, architecture: Architecture) -> Option<String> {
+/// How to install a package for the function's architecture, whatever this machine is.
+fn install_for(subject: &Subject<'_>, file: &File) -> Option<String> {
     let path = file.path.as_bytes();
-    let (cpu, wheels) = match architecture {
-        Architecture::X86_64 => ("x64", "x86_64"),
-        Architecture::Arm64 => ("arm64", "aarch64"),
+    let architecture = subject.architecture;
+    let (cpu, other) = match architecture {
+        Architecture::X86_64 => ("x64", Architecture::Arm64),
+        Architecture::Arm64 => ("arm64", Architecture::X86_64),
     };
-    if path.windows(13).any(|window| window == b"node_modules/") {
-        Some(format!(
-            "install it for the function: `npm install --os=linux --cpu={cpu}`"
-        ))
+    let install = if path.windows(13).any(|window| window == b"node_modules/") {
+        format!("`npm install --os=linux --cpu={cpu}`")
     } else if path.starts_with(b"python/") {
-        Some(format!(
-            "install it for the function: `pip install --platform manylinux2014_{wheels} --only-binary=:all: --target python …`"
-        ))
+        pip_install(architecture)
     } else {
-        None
-    }
+        return None;
+    };
+    let is_for_other = matches!(subject.facts(file.origin),
+        Some(FileFacts::Elf(code)) if code.machine == machine(other));
+    Some(if is_for_other {
+        format!(
+            "install it for {architecture}: {install}; or, if the function is {other}, check with --architecture {other}"
+        )
+    } else {
+        format!("install it for the function: {install}")
+    })
 }
 
 /// How to come by a build for the runtime's system.
 fn build_for(file: &File, runtime: &Runtime, architecture: Architecture) -> String {
     let image = format!("the runtime's own image, `public.ecr.aws/sam/build-{runtime}`");
     if file.path.as_bytes().starts_with(b"python/") {
-        // Its wheels are for glibc 2.17, which every system has.
-        let platform = match architecture {
-            Architecture::X86_64 => "manylinux2014_x86_64",
-            Architecture::Arm64 => "manylinux2014_aarch64",
-        };
-        return format!(
-            "take a wheel for older systems: `pip install --platform {platform} --only-binary=:all: --target python …`; or build \
-             it in {image}"
-        );
+        let install = pip_install(architecture);
+        return format!("take a wheel for older systems: {install}; or build it in {image}");
     }
     let [glibc, ..] = runtime.operating_system.symbol_limits();
     format!(
         "build it in {image}, or take a build for glibc {} or older",
         glibc.newest
     )
+}
+
+/// A command that takes wheels for glibc 2.17 (PEP 599), which every runtime has.
+fn pip_install(architecture: Architecture) -> String {
+    let name = linux_name(architecture);
+    format!("`pip install --platform manylinux2014_{name} --only-binary=:all: --target python …`")
+}
+
+/// An architecture as Linux and its C libraries spell it.
+const fn linux_name(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::X86_64 => "x86_64",
+        Architecture::Arm64 => "aarch64",
+    }
 }
 
 const fn machine(architecture: Architecture) -> Machine {

@@ -217,6 +217,18 @@ fn code_for_alpine_does_not_run_unless_the_layer_has_a_twin() {
         ]),
         &[],
     );
+    // A musl in lib serves libraries, whose loader is that of the program that loads them, and no programs.
+    let musl_itself = so("lib/libc.musl-x86_64.so.1", X86_64);
+    assert_found(
+        rule,
+        one([
+            musl_itself,
+            file("lib/a.so", musl()),
+            file("bin/tool", program()).mode(0o755),
+        ]),
+        &[],
+        &["error bin/tool: it is linked with musl"],
+    );
     // Its loader is missing, but that is told once.
     assert_silent(
         "missing-interpreter",
@@ -289,6 +301,17 @@ fn a_library_that_is_brought_along_may_be_newer() {
     // As wheels do: under a name of its own.
     let renamed = needing("libstdc++-a1b2c3.so.6", "GLIBCXX_3.4.33", &[]);
     assert_silent(rule, one([file("python/a.so", renamed)]), &runtime);
+    // Who brings a C library as well may start programs with it.
+    let entries = [
+        file("lib/a.so", needing("libc.so.6", "GLIBC_2.99", &[])),
+        file("glibc/lib/libc.so.6", library()),
+    ];
+    assert_found(
+        rule,
+        one(entries),
+        &runtime,
+        &["warning lib/a.so: it needs GLIBC_2.99"],
+    );
     // The system's comes first, whatever lies in lib.
     let entries = [
         file("lib/a.so", needing("libstdc++.so.6", "GLIBCXX_3.4.33", &[])),
