@@ -76,7 +76,7 @@ pub(super) fn common_path(path: &[u8]) -> Vec<u8> {
 fn platform_word(text: &[u8]) -> Option<usize> {
     let ends_there = |length: usize| text.get(length).is_none_or(|byte| !is_of_word(*byte));
     let of_node = addon_directory(text).map(|(_, length)| length);
-    of_node.or_else(|| {
+    of_node.or_else(|| module_version_tag(text)).or_else(|| {
         PLATFORM_WORDS
             .iter()
             .map(|word| word.len())
@@ -84,6 +84,14 @@ fn platform_word(text: &[u8]) -> Option<usize> {
             .find(|(length, word)| text.starts_with(word.as_bytes()) && ends_there(*length))
             .map(|(length, _)| length)
     })
+}
+
+/// `abi108`, as prebuildify tags file names: how many bytes it has.
+fn module_version_tag(text: &[u8]) -> Option<usize> {
+    let rest = text.strip_prefix(b"abi")?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let ends_there = rest.get(digits).is_none_or(|byte| !is_of_word(*byte));
+    (digits > 0 && ends_there).then_some(b"abi".len() + digits)
 }
 
 /// `node-v108`, as node-pre-gyp names directories: the module version, and how many bytes say so.
@@ -153,6 +161,10 @@ mod tests {
                 "a/b.cpython-312-aarch64-linux-gnu.so",
             ),
             ("bin/amd64/tool", "bin/arm64/tool"),
+            (
+                "prebuilds/linux-x64/a.musl.node.abi108.node",
+                "prebuilds/linux-arm64/a.node.abi127.node",
+            ),
             (
                 "binding/node-v108-linux-x64/a.node",
                 "binding/node-v115-linux-arm64/a.node",
