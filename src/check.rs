@@ -27,6 +27,7 @@ mod packages;
 mod python;
 mod quotas;
 mod runtime_sdk;
+mod search_order;
 mod search_paths;
 mod subject;
 mod versions;
@@ -184,6 +185,7 @@ pub static RULES: &[&Rule] = &[
     &folders::JAR_NOT_SEARCHED,
     &folders::NESTED_ARCHIVE,
     &es_modules::ES_MODULE_NOT_FOUND,
+    &search_order::LATER_LAYER_NOT_FOUND,
     &packages::TWO_DISTRIBUTIONS,
     &packages::PACKAGE_HALF_REPLACED,
     &runtime_sdk::RUNTIME_SDK_SHADOWED,

@@ -443,6 +443,40 @@ mod folders {
     }
 
     #[test]
+    fn a_later_layer_does_not_win_over_a_folder_that_is_searched_first() {
+        let rule = "package-found-elsewhere-first";
+        let urllib3 = |folder: &str, version: &str| {
+            let metadata = format!("Metadata-Version: 2.1\nName: urllib3\nVersion: {version}\n");
+            archive([
+                file(
+                    format!("{folder}/urllib3-{version}.dist-info/METADATA"),
+                    metadata,
+                ),
+                file(format!("{folder}/urllib3/__init__.py"), version),
+            ])
+        };
+        let versioned = "python/lib/python3.12/site-packages";
+        let old = || urllib3(versioned, "1.26.20");
+        let expected = "warning python/urllib3-2.5.0.dist-info: urllib3 2.5.0 is not found: \
+                        urllib3 1.26.20 of layer 1 comes first, in `python/lib/python3.12/site-packages`";
+        assert_found(
+            rule,
+            [old(), urllib3("python", "2.5.0")],
+            &PYTHON,
+            &[expected],
+        );
+        assert_silent(rule, [old(), urllib3("python", "1.26.20")], &PYTHON);
+        assert_silent(rule, [old(), urllib3(versioned, "2.5.0")], &PYTHON);
+        assert_silent(
+            rule,
+            [urllib3("python", "1.26.20"), urllib3(versioned, "2.5.0")],
+            &PYTHON,
+        );
+        let other = ["--runtime", "python3.13"];
+        assert_silent(rule, [old(), urllib3("python", "2.5.0")], &other);
+    }
+
+    #[test]
     fn node_modules_belong_below_nodejs() {
         let rule = "node-modules-not-searched";
         let package = |folder: &str| {
