@@ -19,6 +19,7 @@ use std::fmt;
 use crate::entry::Kind;
 use crate::layer::LayerStack;
 use crate::merge::{MergedTree, Origin};
+use crate::packages::contents::Contents;
 use crate::packages::{self, Ecosystem, Facts};
 use crate::path::LayerPath;
 use crate::runtime::{Architecture, Family, Runtime};
@@ -185,6 +186,8 @@ fn folder(path: &str) -> LayerPath {
 /// Gathers candidates, each once.
 struct Search<'t, 's> {
     tree: &'t MergedTree<'s>,
+    /// The layers, the highest first.
+    layers: Vec<Contents<'s>>,
     ecosystem: Ecosystem,
     /// What a program gets.
     resolved: Vec<Origin>,
@@ -194,8 +197,13 @@ struct Search<'t, 's> {
 
 impl<'t, 's> Search<'t, 's> {
     fn new(tree: &'t MergedTree<'s>, ecosystem: Ecosystem) -> Self {
+        let layers = tree.stack().in_merge_order();
+        let layers = layers.map(|(id, layer)| Contents::new(id, layer));
+        let mut layers: Vec<Contents<'s>> = layers.collect();
+        layers.reverse();
         Self {
             tree,
+            layers,
             ecosystem,
             resolved: Vec::new(),
             candidates: Vec::new(),
@@ -205,19 +213,18 @@ impl<'t, 's> Search<'t, 's> {
 
     /// Notes what `find` finds with one folder: in the merged tree, then in each layer by itself, the highest first.
     fn folder(&mut self, folder: &LayerPath, find: impl Fn(View<'_, '_>) -> Option<Hit>) {
-        self.note(folder, find(View::Merged(self.tree)));
-        let stack = self.tree.stack();
-        let layers: Vec<_> = stack.in_merge_order().collect();
-        for (id, layer) in layers.into_iter().rev() {
-            let contents = packages::contents::Contents::new(id, layer);
-            self.note(folder, find(View::Layer(&contents)));
+        let merged = find(View::Merged(self.tree));
+        let layers = self
+            .layers
+            .iter()
+            .map(|contents| find(View::Layer(contents)));
+        let hits: Vec<Option<Hit>> = std::iter::once(merged).chain(layers).collect();
+        for hit in hits.into_iter().flatten() {
+            self.note(folder, hit);
         }
     }
 
-    fn note(&mut self, folder: &LayerPath, hit: Option<Hit>) {
-        let Some(Hit { path, origin }) = hit else {
-            return;
-        };
+    fn note(&mut self, folder: &LayerPath, Hit { path, origin }: Hit) {
         if self.candidates.iter().any(|known| known.origin == origin) {
             return;
         }

@@ -30,7 +30,7 @@ use crate::layer::{LayerId, LayerNodeId};
 use crate::merge::Origin;
 use crate::path::LayerPath;
 
-pub use cure::Cure;
+pub use cure::{Cure, Cures};
 pub use facts::{Fact, Facts, Gem, Manifest, Recorded, read, wanted};
 pub use jar::{Coordinates, Jar};
 pub use json::Value;

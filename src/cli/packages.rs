@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use slashopt::host::source::LoadedStack;
-use slashopt::packages::{Ecosystem, Package, PackageId, PackageSet, Packages, State};
+use slashopt::packages::{
+    Cures, Ecosystem, Package, PackageId, PackageSet, Packages, SharedClasses, State,
+};
 use slashopt::runtime::Runtime;
 
 use super::json as shape;
@@ -73,6 +75,19 @@ impl<'a> Inventory<'a> {
             text.push_str(line.trim_end());
             text.push('\n');
         }
+        for (winner, loser, shared) in self.shared_classes() {
+            let (winner, loser, example) = (&winner.path, &loser.path, &shared.example);
+            let _ = match shared.count {
+                1 => writeln!(
+                    text,
+                    "{winner} is loaded before {loser} and provides a class of both: {example}"
+                ),
+                count => writeln!(
+                    text,
+                    "{winner} is loaded before {loser} and provides {count} classes of both, such as {example}"
+                ),
+            };
+        }
         text
     }
 
@@ -112,6 +127,7 @@ impl<'a> Inventory<'a> {
     }
 
     pub(crate) fn to_json(self) -> Value {
+        let cures = Cures::new(self.packages, &self.loaded.stack);
         let packages = self.members().map(|(id, package, set)| {
             let mut map = shape::with_path(&package.path);
             map.insert("ecosystem".to_owned(), package.ecosystem.to_string().into());
@@ -126,9 +142,7 @@ impl<'a> Inventory<'a> {
             map.insert("private".to_owned(), package.is_private.into());
             map.insert("winner".to_owned(), (set.winner == Some(id)).into());
             map.insert("state".to_owned(), set.state.to_string().into());
-            let cure = (set.winner == Some(id))
-                .then(|| self.packages.cure(set, &self.loaded.stack))
-                .flatten();
+            let cure = (set.winner == Some(id)).then(|| cures.of(set)).flatten();
             map.insert("cure".to_owned(), cure.map(|cure| cure.to_string()).into());
             Value::Object(map)
         });
@@ -137,7 +151,26 @@ impl<'a> Inventory<'a> {
             "layers": shape::layers(self.loaded),
             "runtime": self.runtime.map(|runtime| runtime.identifier),
             "packages": packages.collect::<Vec<_>>(),
+            "shared_classes": self.shared_classes().map(|(winner, loser, shared)| json!({
+                "winner": { "layer": winner.layer.number(), "path": winner.path.to_string() },
+                "loser": { "layer": loser.layer.number(), "path": loser.path.to_string() },
+                "classes": shared.count,
+                "example": shared.example,
+            })).collect::<Vec<_>>(),
         })
+    }
+
+    fn shared_classes(self) -> impl Iterator<Item = (&'a Package, &'a Package, &'a SharedClasses)> {
+        self.packages
+            .shared_classes
+            .iter()
+            .filter_map(move |shared| {
+                let (winner, loser) = (
+                    self.packages.get(shared.winner)?,
+                    self.packages.get(shared.loser)?,
+                );
+                Some((winner, loser, shared))
+            })
     }
 
     /// A bill of materials of the merged tree: `CycloneDX` 1.6. It says nothing of when and by whom, so that the same layers give

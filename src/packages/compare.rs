@@ -76,6 +76,7 @@ impl Packages {
         };
         let comparison = Comparison {
             tree,
+            libraries: Libraries::of(tree),
             sights: &sights,
             metadata: &metadata,
             all: &packages.all,
@@ -187,8 +188,35 @@ impl Sights {
     }
 }
 
+/// The folder of libraries, by name, as there may be many.
+struct Libraries<'s>(HashMap<&'s [u8], NodeId>);
+
+impl<'s> Libraries<'s> {
+    fn of(tree: &MergedTree<'s>) -> Self {
+        let folder = tree.resolve_bytes(b"lib");
+        let children = folder.into_iter().flat_map(|folder| tree.children(folder));
+        Self(children.map(|child| (tree.name(child), child)).collect())
+    }
+
+    /// The file that a name leads to, by links in the folder, which are as short as anybody makes them.
+    fn find(&self, tree: &MergedTree<'_>, name: &[u8]) -> Option<Origin> {
+        let mut node = self.0.get(name).copied()?;
+        for _ in 0..8 {
+            let provider = tree.provider(node);
+            if tree.kind(node) == Kind::File {
+                return Some(provider);
+            }
+            let target = tree.target_of(provider)?;
+            let name = target.rsplit(|&byte| byte == b'/').next()?;
+            node = self.0.get(name).copied()?;
+        }
+        None
+    }
+}
+
 struct Comparison<'a, 's> {
     tree: &'a MergedTree<'s>,
+    libraries: Libraries<'s>,
     sights: &'a Sights,
     /// Of each package, the files that describe it.
     metadata: &'a [Vec<LayerNodeId>],
@@ -307,17 +335,9 @@ impl Comparison<'_, '_> {
 
     /// Whether the dynamic loader finds this library under its SONAME.
     fn is_linked(&self, library: &Package) -> bool {
-        let mut place = library.folder.clone();
-        let Ok(name) = LayerPath::parse(library.name.as_bytes()) else {
-            return false;
-        };
-        for component in name.components() {
-            place.push(component);
-        }
-        let node = self.tree.resolve(&place);
-        node.is_some_and(|node| {
-            let provider = self.tree.provider(node);
-            provider.layer == library.layer && library.files.contains(&provider.node)
+        let found = self.libraries.find(self.tree, library.name.as_bytes());
+        found.is_some_and(|found| {
+            found.layer == library.layer && library.files.binary_search(&found.node).is_ok()
         })
     }
 

@@ -1,11 +1,12 @@
 //! What to do about several packages of one name: which one to take out of which layer, as a command where there is one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write as _};
 
-use super::contents::Contents;
 use super::{Ecosystem, Package, PackageId, PackageSet, Packages, State};
-use crate::layer::{LayerForm, LayerId, LayerNodeId, LayerStack};
+use crate::entry::Kind;
+use crate::layer::{Layer, LayerForm, LayerId, LayerNodeId, LayerStack};
+use crate::path::LayerPath;
 
 /// More arguments than this nobody pastes: the layer is better built again.
 const MAX_ARGUMENTS: usize = 16;
@@ -30,12 +31,65 @@ impl fmt::Display for Cure {
 }
 
 impl Packages {
+    /// How one package of a set comes to be alone and whole; `None` where one is. For many sets, [`Cures`] is faster.
+    pub fn cure(&self, set: &PackageSet, stack: &LayerStack) -> Option<Cure> {
+        Cures::new(self, stack).of(set)
+    }
+}
+
+/// What all cures of a stack need to know.
+#[derive(Debug)]
+pub struct Cures<'a> {
+    packages: &'a Packages,
+    stack: &'a LayerStack,
+    /// Of each layer, how many packages each of its files belongs to.
+    owners: Vec<Vec<u32>>,
+    /// Of each layer, how many files lie at and below each of its nodes.
+    below: Vec<Vec<usize>>,
+}
+
+impl<'a> Cures<'a> {
+    /// Counts the files of each layer once.
+    pub fn new(packages: &'a Packages, stack: &'a LayerStack) -> Self {
+        let nodes = |layer: &Layer| layer.node_ids().len();
+        let layers = stack.in_merge_order();
+        let mut owners: Vec<Vec<u32>> = layers.map(|(_, layer)| vec![0; nodes(layer)]).collect();
+        for package in &packages.all {
+            if let Some(owners) = owners.get_mut(usize::from(package.layer.0)) {
+                for file in &package.files {
+                    if let Some(owners) = owners.get_mut(file.0 as usize) {
+                        *owners += 1;
+                    }
+                }
+            }
+        }
+        let below = stack.in_merge_order().map(|(_, layer)| {
+            let is_file = |node: LayerNodeId| layer.kind(node) != Kind::Directory;
+            let mut below: Vec<usize> = layer.node_ids().map(|node| is_file(node).into()).collect();
+            // Children come behind their directory.
+            for node in (1..nodes(layer)).rev() {
+                let id = LayerNodeId(u32::try_from(node).unwrap_or(u32::MAX));
+                let files = below.get(node).copied().unwrap_or(0);
+                if let Some(above) = below.get_mut(layer.parent(id).0 as usize) {
+                    *above += files;
+                }
+            }
+            below
+        });
+        Self {
+            packages,
+            stack,
+            owners,
+            below: below.collect(),
+        }
+    }
+
     /// How one package of a set comes to be alone and whole; `None` where one is.
     ///
     /// The one to keep is that of the highest layer, as a later layer is meant to override: where it does not win, it is in a
     /// folder that is searched later, or has a name that is loaded later. A package without metadata may be a few files over
     /// the whole one, so that is kept only if all are so.
-    pub fn cure(&self, set: &PackageSet, stack: &LayerStack) -> Option<Cure> {
+    pub fn of(&self, set: &PackageSet) -> Option<Cure> {
         if set.state == State::Clean {
             return None;
         }
@@ -43,7 +97,7 @@ impl Packages {
         let there: Vec<(PackageId, &Package)> = set
             .members
             .iter()
-            .filter_map(|&id| Some((id, self.get(id)?)))
+            .filter_map(|&id| Some((id, self.packages.get(id)?)))
             .filter(|(id, package)| {
                 package.standing > 0 || set.leftovers.iter().any(|left| left.package == *id)
             })
@@ -65,7 +119,7 @@ impl Packages {
             return Some(Cure {
                 advice: format!(
                     "build {} again with one version of {}, in an empty directory",
-                    place(keeper.layer, stack),
+                    place(keeper.layer, self.stack),
                     keeper.display_name
                 ),
                 command: None,
@@ -74,7 +128,7 @@ impl Packages {
         let removed: Vec<String> = others
             .iter()
             .map(|(_, package)| {
-                let place = place(package.layer, stack);
+                let place = place(package.layer, self.stack);
                 format!("{} from {place}", described(package))
             })
             .collect();
@@ -87,7 +141,7 @@ impl Packages {
         }
         let commands: Option<Vec<String>> = others
             .iter()
-            .map(|(id, package)| self.removal(*id, package, stack))
+            .map(|(_, package)| self.removal(package))
             .collect();
         Some(Cure {
             advice,
@@ -98,31 +152,17 @@ impl Packages {
     }
 
     /// The command that takes a package out of its layer, and nothing else.
-    fn removal(&self, id: PackageId, package: &Package, stack: &LayerStack) -> Option<String> {
-        let layer = stack.get(package.layer)?;
+    fn removal(&self, package: &Package) -> Option<String> {
+        let layer = self.stack.get(package.layer)?;
         if layer.source == "-" {
             return None;
         }
-        let contents = Contents::new(package.layer, layer);
-        let mut removed: HashMap<LayerNodeId, usize> = HashMap::new();
-        for &file in &package.files {
-            let is_shared = self.all.iter().zip(0..).any(|(other, index)| {
-                PackageId(index) != id
-                    && other.layer == package.layer
-                    && other.ecosystem == package.ecosystem
-                    && other.files.binary_search(&file).is_ok()
-            });
-            if !is_shared {
-                let mut at = file;
-                *removed.entry(at).or_default() += 1;
-                while at != LayerNodeId::ROOT {
-                    at = layer.parent(at);
-                    *removed.entry(at).or_default() += 1;
-                }
-            }
-        }
-        let mut arguments = Vec::new();
-        cover(&contents, LayerNodeId::ROOT, &removed, &mut arguments);
+        let mut arguments: Vec<(LayerPath, bool)> = self
+            .topmost(layer, package)?
+            .into_iter()
+            .map(|node| (layer.path(node), layer.kind(node) == Kind::Directory))
+            .collect();
+        arguments.sort_unstable();
         if arguments.is_empty() || arguments.len() > MAX_ARGUMENTS {
             return None;
         }
@@ -130,13 +170,10 @@ impl Packages {
             LayerForm::Archive(_) => format!("zip -d {}", quoted(&layer.source)),
             LayerForm::Directory(_) => "rm -r".to_owned(),
         };
-        for node in arguments {
-            let path = contents.path(node);
+        for (path, is_directory) in arguments {
             let path = std::str::from_utf8(path.as_bytes()).ok()?;
             let argument = match layer.form {
-                LayerForm::Archive(_) if contents.is_directory(node) => {
-                    format!("{}/*", pattern(path))
-                }
+                LayerForm::Archive(_) if is_directory => format!("{}/*", pattern(path)),
                 LayerForm::Archive(_) => pattern(path),
                 LayerForm::Directory(_) => {
                     format!("{}/{path}", layer.source.trim_end_matches('/'))
@@ -147,30 +184,34 @@ impl Packages {
         }
         Some(command)
     }
-}
 
-/// The topmost nodes below which everything is removed.
-fn cover(
-    contents: &Contents<'_>,
-    directory: LayerNodeId,
-    removed: &HashMap<LayerNodeId, usize>,
-    arguments: &mut Vec<LayerNodeId>,
-) {
-    for &child in contents.children(directory) {
-        let Some(&count) = removed.get(&child) else {
-            continue;
-        };
-        if !contents.is_directory(child) {
-            arguments.push(child);
-            continue;
+    /// The nodes below which everything is of this package alone, none below another, and never the root.
+    fn topmost(&self, layer: &Layer, package: &Package) -> Option<HashSet<LayerNodeId>> {
+        let index = usize::from(package.layer.0);
+        let (owners, below) = (self.owners.get(index)?, self.below.get(index)?);
+        let own = package
+            .files
+            .iter()
+            .copied()
+            .filter(|file| owners.get(file.0 as usize) == Some(&1));
+        let mut removed: HashMap<LayerNodeId, usize> = HashMap::new();
+        for file in own.clone() {
+            let mut at = file;
+            while at != LayerNodeId::ROOT {
+                *removed.entry(at).or_default() += 1;
+                at = layer.parent(at);
+            }
         }
-        let mut files = Vec::new();
-        contents.files_below(child, &|_| true, &mut files);
-        if files.len() == count {
-            arguments.push(child);
-        } else {
-            cover(contents, child, removed, arguments);
-        }
+        let is_covered =
+            |node: LayerNodeId| removed.get(&node).copied() == below.get(node.0 as usize).copied();
+        let topmost = own.map(|file| {
+            let mut at = file;
+            while layer.parent(at) != LayerNodeId::ROOT && is_covered(layer.parent(at)) {
+                at = layer.parent(at);
+            }
+            at
+        });
+        Some(topmost.collect())
     }
 }
 

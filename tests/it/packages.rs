@@ -238,6 +238,54 @@ for one in importlib.metadata.distributions(path=[sys.argv[1]]):
     }
 
     #[test]
+    fn jars_with_the_same_classes_are_named_whatever_they_are_called() {
+        let sandbox = Sandbox::new();
+        let jar = |name: &str, classes: &[&str]| {
+            let classes = classes.iter().map(|class| file(class, name));
+            file(format!("java/lib/{name}"), archive(classes).bytes())
+        };
+        let shared = [
+            "p/A.class",
+            "p/A$In.class",
+            "module-info.class",
+            "p/package-info.class",
+        ];
+        let lower = archive([jar("b.jar", &shared), jar("c.jar", &["q/Other.class"])]);
+        let upper = archive([
+            jar(
+                "a.jar",
+                &[&shared[..], &["META-INF/versions/17/q/Other.class"]].concat(),
+            ),
+            file("java/lib/d.jar", "no jar"),
+        ]);
+        let layers = [
+            sandbox.archive("lower.zip", &lower),
+            sandbox.archive("upper.zip", &upper),
+        ];
+        let listed = list(
+            &sandbox,
+            &layers,
+            &["--runtime", "java21", "--format", "json"],
+        )
+        .success();
+        let listed: Value = serde_json::from_str(listed.stdout()).expect("it is JSON");
+        let expected = serde_json::json!([{
+            "winner": { "layer": 2, "path": "java/lib/a.jar" },
+            "loser": { "layer": 1, "path": "java/lib/b.jar" },
+            "classes": 2,
+            "example": "p.A",
+        }]);
+        assert_eq!(listed["shared_classes"], expected);
+        let listed = list(&sandbox, &layers, &["--runtime", "java21"]).success();
+        let line = "java/lib/a.jar is loaded before java/lib/b.jar and provides 2 classes of both, such as p.A";
+        assert!(
+            listed.stdout().lines().any(|one| one == line),
+            "{}",
+            listed.stdout()
+        );
+    }
+
+    #[test]
     fn what_has_no_metadata_is_named_by_its_place() {
         let sandbox = Sandbox::new();
         let layer = sandbox.archive(
