@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use slashopt::host::budget::Budget;
 use slashopt::host::inspect::facts_of;
@@ -131,7 +131,9 @@ impl Answer<'_> {
     fn to_json(&self) -> Value {
         let mut candidates = self.resolution.candidates.iter().peekable();
         let winner = candidates.next_if(|candidate| candidate.resolves);
-        json!({
+        let mut answer = winner.map_or_else(Map::new, |winner| shape::with_path(&winner.path));
+        answer.entry("path").or_insert(Value::Null);
+        let rest = json!({
             "schema_version": shape::SCHEMA_VERSION,
             "module": self.name,
             "runtime": self.asker.runtime.identifier,
@@ -139,7 +141,11 @@ impl Answer<'_> {
             "winner": winner.map(|winner| self.candidate(winner)),
             "shadowed": candidates.map(|one| self.candidate(one)).collect::<Vec<_>>(),
             "obstacle": self.resolution.obstacle.as_ref().map(ToString::to_string),
-        })
+        });
+        if let Value::Object(rest) = rest {
+            answer.extend(rest);
+        }
+        Value::Object(answer)
     }
 
     fn candidate(&self, candidate: &Candidate) -> Value {

@@ -243,6 +243,7 @@ for name in sys.argv[1:]:
             said["winner"]["path"],
             "python/lib/python3.11/site-packages/urllib3/__init__.py"
         );
+        assert_eq!(said["path"], said["winner"]["path"]);
         assert_eq!(said["winner"]["layer"], 1);
         assert_eq!(said["winner"]["version"], "1.26.20");
         assert_eq!(said["shadowed"][0]["path"], "python/urllib3/__init__.py");

@@ -286,6 +286,150 @@ for one in importlib.metadata.distributions(path=[sys.argv[1]]):
     }
 
     #[test]
+    fn distributions_of_older_tools_are_found_with_their_files() {
+        let sandbox = Sandbox::new();
+        let described = |name: &str, version: &str| {
+            format!(
+                "Metadata-Version: 1.1\nName: {name}\nVersion: {version}\nSummary: a\n  b\n\nName: no header\n"
+            )
+        };
+        let layer = sandbox.archive(
+            "layer.zip",
+            &archive([
+                file(
+                    "python/One.Two-1.0-py3.12.egg-info/PKG-INFO",
+                    described("One.Two", "1.0"),
+                ),
+                file(
+                    "python/One.Two-1.0-py3.12.egg-info/installed-files.txt",
+                    "../one/__init__.py\n../one/gone.py\nPKG-INFO\n",
+                ),
+                file("python/one/__init__.py", ""),
+                file("python/one/__pycache__/__init__.cpython-312.pyc", ""),
+                file("python/three-3.0.egg-info", described("three", "3.0")),
+                file("python/three.py", ""),
+                file(
+                    "python/four-4.0.dist-info/METADATA",
+                    described("four", "4.0"),
+                ),
+                file("python/four-4.0.dist-info/top_level.txt", "five\nsix_\n"),
+                file("python/five/deep/x.py", ""),
+                file("python/six_.cpython-312-x86_64-linux-gnu.so", ""),
+                file(
+                    "python/quoted-1.dist-info/METADATA",
+                    described("quoted", "1"),
+                ),
+                file(
+                    "python/quoted-1.dist-info/RECORD",
+                    "\"quoted/a,\"\"b.py\",sha256=x,3\r\nquoted-1.dist-info/RECORD,,\r\n",
+                ),
+                file("python/quoted/a,\"b.py", "abc"),
+                // The name of the directory says what no metadata does.
+                file("python/bare-7.1.dist-info/WHEEL", ""),
+                file("python/bare.py", ""),
+            ]),
+        );
+        let root = Root::of([layer]);
+        let python = Interpreter::python();
+        let script = "
+import importlib.metadata, sys
+for one in importlib.metadata.distributions(path=[sys.argv[1]]):
+    print(one.metadata['Name'] or 'bare', one.version or '7.1')
+";
+        let mut command = Command::new(&python.program);
+        command.args(["-c", script]).arg(root.opt().join("python"));
+        let found = packages(&root.sandbox, &root.layers, &[]);
+        assert_eq!(
+            named(&found, "python", "python"),
+            lines(&printed(&mut command))
+        );
+        let files: BTreeMap<&str, u64> = found
+            .iter()
+            .map(|one| (text(&one["name"]), one["files"].as_u64().expect("a number")))
+            .collect();
+        let expected = [
+            ("One.Two", 4),
+            ("bare", 2),
+            ("four", 4),
+            ("quoted", 3),
+            ("three", 2),
+        ];
+        assert_eq!(files, BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn files_that_are_not_what_their_names_promise_are_no_failure() {
+        let good = archive([
+            file("META-INF/MANIFEST.MF", "Implementation-Version: 1\n").deflated(),
+            file(
+                "META-INF/maven/g/a/pom.properties",
+                "groupId=g\nartifactId=a\nversion=1\n",
+            )
+            .deflated(),
+            file("a/B.class", ""),
+        ])
+        .bytes();
+        let config = Config {
+            cases: 64,
+            failure_persistence: None,
+            ..Config::default()
+        };
+        let bytes = prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..200),
+            "[\\[\\]{}\",:\\\\/.*a-z0-9\n -]{0,60}".prop_map(String::into_bytes),
+            // An archive, cut or whole, with a byte changed.
+            (0..200_usize, any::<proptest::sample::Index>(), any::<u8>()).prop_map(
+                move |(cut, place, byte)| {
+                    let mut bytes = good.clone();
+                    bytes.truncate(good.len() - cut.saturating_sub(100));
+                    let place = place.index(bytes.len());
+                    bytes[place] = byte;
+                    bytes
+                }
+            ),
+        ];
+        let outcome = TestRunner::new(config).run(&bytes, |bytes| {
+            let sandbox = Sandbox::new();
+            let names = [
+                "python/x-1.dist-info/METADATA",
+                "python/x-1.dist-info/RECORD",
+                "python/x-1.dist-info/top_level.txt",
+                "python/y-1.egg-info",
+                "python/z.egg-info/PKG-INFO",
+                "python/z.egg-info/installed-files.txt",
+                "python/x.py",
+                "nodejs/node_modules/x/package.json",
+                "nodejs/node_modules/@s/x/package.json",
+                "java/lib/x.jar",
+                "ruby/gems/3.4.0/specifications/x.gemspec",
+                "lib/libx.so",
+            ];
+            let layer = archive(names.iter().map(|name| file(name, &bytes)));
+            let layer = sandbox.archive("layer.zip", &layer);
+            let found = packages(&sandbox, &[&layer], &[]);
+            prop_assert!(found.len() >= 8);
+            for (runtime, name) in [
+                ("nodejs22.x", "x/y"),
+                ("java21", "a.B"),
+                ("ruby3.4", "x"),
+                ("python3.12", "x"),
+            ] {
+                let looked = sandbox.slashopt([
+                    OsStr::new("which"),
+                    OsStr::new("--module"),
+                    OsStr::new(name),
+                    layer.as_os_str(),
+                    OsStr::new("--runtime"),
+                    OsStr::new(runtime),
+                ]);
+                prop_assert!(matches!(looked.code(), Some(0 | 1)), "{}", looked);
+            }
+            Ok(())
+        });
+        outcome.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    #[test]
     fn what_has_no_metadata_is_named_by_its_place() {
         let sandbox = Sandbox::new();
         let layer = sandbox.archive(
