@@ -9,6 +9,8 @@
 //!    (judged     (stack,   (tree,    (what to do,                       |
 //!     index)      quotas)   who won)  ordered and sized)                |
 //!                             ├────> collisions, diff, check         reports
+//!                             ├────> collisions, check               reports
+//!                             ├────> packages, modules                  |
 //!                             └────> runtime, environment               |
 //!                                                        cli: words, text, JSON, exit codes
 //! ```
@@ -24,6 +26,9 @@
 //! [`quota`] what AWS would say, [`check`] what else would fail there. [`runtime`] is the table of runtimes, [`platform`] what
 //! their images bring for native code and for each language, [`environment`] computes the variables, [`elf`] reads what the
 //! dynamic loader goes by. [`host`] is everything that touches the machine.
+//! [`quota`] what AWS would say, [`check`] what else would fail there. [`runtime`] is the table of runtimes, [`environment`]
+//! computes the variables. [`packages`] makes packages of paths and compares their versions, [`modules`] says what a name
+//! leads to that a program asks for. [`host`] is everything that touches the machine.
 //!
 //! # Words
 //!

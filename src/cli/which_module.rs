@@ -80,10 +80,29 @@ struct Answer<'a> {
 impl Answer<'_> {
     fn nowhere(&self) -> String {
         let (name, runtime) = (self.name, self.asker.runtime);
-        match &self.resolution.obstacle {
-            Some(obstacle) => format!("no layer provides `{name}` to {runtime}: {obstacle}"),
-            None => format!("no layer provides `{name}` to {runtime}"),
+        let nowhere = format!("no layer provides `{name}` to {runtime}");
+        match (&self.resolution.obstacle, self.unsearched()) {
+            (Some(obstacle), _) => format!("{nowhere}: {obstacle}"),
+            (None, Some(package)) => {
+                let folder = &package.folder;
+                let place = self.loaded.place(package.layer);
+                format!("{nowhere}: {place} has it in `{folder}`, where {runtime} does not look")
+            }
+            (None, None) => nowhere,
         }
+    }
+
+    /// A package of the name that lies where the runtime does not look.
+    fn unsearched(&self) -> Option<&Package> {
+        let top = self.name.split('.').next().unwrap_or_default();
+        let top = top.replace('_', "-").to_ascii_lowercase();
+        let is_meant = |package: &&Package| {
+            package.ecosystem == self.resolution.ecosystem
+                && package.position.is_none()
+                && !package.is_private
+                && (package.name == self.name || package.name == top)
+        };
+        self.packages.all.iter().find(is_meant)
     }
 
     /// The package that a candidate is a part of.

@@ -250,6 +250,25 @@ for name in sys.argv[1:]:
         assert_eq!(said["shadowed"][0]["layer"], 2);
         assert_eq!(said["shadowed"][0]["version"], "2.5.0");
         // Another runtime does not look in the folder of 3.11.
+        let only_old = Root::of([real("python-requests-old")]);
+        let arguments = [
+            "which",
+            "--module",
+            "urllib3.util",
+            "--runtime",
+            "python3.12",
+        ];
+        let failed = only_old
+            .sandbox
+            .slashopt(
+                arguments
+                    .map(OsString::from)
+                    .into_iter()
+                    .chain([only_old.layers[0].clone().into()]),
+            )
+            .status(1);
+        let why = "has it in `python/lib/python3.11/site-packages`, where python3.12 does not look";
+        assert!(failed.stderr().contains(why), "{}", failed.stderr());
         let said = root.which("python3.12", "urllib3", &[]).success();
         assert!(
             said.stdout()
