@@ -115,7 +115,7 @@ pub struct Package {
     /// Bytes of these.
     pub bytes: u64,
     /// How many of these files a reader of the merged tree sees with this content: those that no layer shadows, and those
-    /// shadowed by the same bytes.
+    /// shadowed by a file of the same size and CRC-32. Where a directory serves as a layer, which has no CRC-32, only the first.
     pub standing: usize,
     /// How many files its `RECORD` names that the layer lacks or has in another size. A trimmed layer lacks some, too.
     pub lacking: usize,
@@ -154,7 +154,8 @@ pub enum State {
     Clean,
     /// Another one is whole, too, elsewhere on the search path or beside the winner: it is shadowed there, or loaded as well.
     Parallel,
-    /// Files of another version stand among the winner's, or the winner lost files to it.
+    /// Files of another version stand among the winner's, its metadata at least; or one layer had both installed over one
+    /// another.
     Mixed,
 }
 

@@ -27,7 +27,7 @@ pub(super) fn find(contents: &Contents<'_>, facts: &Facts, found: &mut Vec<Found
         if let Some(folder) = directory(folder) {
             for &child in contents.children(folder) {
                 if !contents.is_directory(child) {
-                    let name = contents.text(child).to_owned();
+                    let name = String::from_utf8_lossy(contents.name(child)).into_owned();
                     found.push(single(contents, ecosystem, child, name, None));
                 }
             }

@@ -23,6 +23,10 @@ impl Root {
         let mut arguments: Vec<OsString> = vec!["which".into(), "--module".into(), name.into()];
         arguments.extend(self.layers.iter().map(OsString::from));
         arguments.extend(["--runtime", runtime, "--quiet"].map(OsString::from));
+        // The judges are programs of this machine.
+        if cfg!(target_arch = "aarch64") && !more.contains(&"--architecture") {
+            arguments.extend(["--architecture", "arm64"].map(OsString::from));
+        }
         arguments.extend(more.iter().map(OsString::from));
         self.sandbox.slashopt(arguments)
     }
@@ -230,6 +234,27 @@ for name in sys.argv[1:]:
         for_some_stacks(entries, |root| {
             root.agrees(&runtime, &judge(&python), &names)
         });
+    }
+
+    #[test]
+    fn a_compiled_module_is_found_by_its_own_machine_alone() {
+        let sandbox = Sandbox::new();
+        let layer = archive(["x86_64", "aarch64"].map(|machine| {
+            file(
+                format!("python/m.cpython-312-{machine}-linux-gnu.so"),
+                machine,
+            )
+        }));
+        let root = Root::of([sandbox.archive("layer.zip", &layer)]);
+        for (architecture, machine) in [("x86_64", "x86_64"), ("arm64", "aarch64")] {
+            let said = root
+                .which("python3.12", "m", &["--architecture", architecture])
+                .success();
+            let path = format!("python/m.cpython-312-{machine}-linux-gnu.so: layer 1 of 1");
+            assert!(said.stdout().starts_with(&path), "{}", said.stdout());
+            assert_eq!(said.stdout().lines().count(), 1, "{}", said.stdout());
+        }
+        drop(root.which("python3.13", "m", &[]).status(1));
     }
 
     #[test]
