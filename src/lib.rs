@@ -5,7 +5,7 @@
 //!    zip bytes                                                     the machine
 //!       |                                                               ^
 //!       v                                                               |
-//!    archive ──> layer ──> merge ──> plan ─────────────────────> host: extract
+//!    archive ──> layer ──> merge ──> plan, mount_plan ─────────> host: extract, cache
 //!    (judged     (stack,   (tree,    (what to do,                       |
 //!     index)      quotas)   who won)  ordered and sized)                |
 //!                             ├────> collisions, diff, check         reports
@@ -29,11 +29,14 @@
 //! [`quota`] what AWS would say, [`check`] what else would fail there. [`runtime`] is the table of runtimes, [`environment`]
 //! computes the variables. [`packages`] makes packages of paths and compares their versions, [`modules`] says what a name
 //! leads to that a program asks for. [`host`] is everything that touches the machine.
+//! of it and a stack of layers, [`merge`] decides who wins, [`collisions`] says what was lost, [`plan`] what has to be done to
+//! extract it, [`mount_plan`] what to mount it, [`summary`] what there is to say of it, [`quota`] what AWS would say. [`runtime`] is the table of runtimes, [`environment`] computes the variables. [`host`] is
+//! everything that touches the machine.
 //!
 //! # Words
 //!
 //! A **layer** is a zip archive or a directory with content for `/opt`. Layers **merge** in **merge order**, the first is
-//! lowest. An archive has **entries**, a tree has **nodes**, which are **objects**: directories, files, links. Of several
+//! lowest. A **stack** is layers in that order. A **tree in the cache** is one layer, extracted, known by its **digest**. An archive has **entries**, a tree has **nodes**, which are **objects**: directories, files, links. Of several
 //! layers that name a path, one is the **winner**, the others are **shadowed**: a **collision**. One archive naming a path
 //! twice is a **duplicate**; layers disagreeing on the kind of an object are a **conflict**.
 //!

@@ -7,9 +7,11 @@ use std::io::{self, Read as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 
+use nix::errno::Errno;
+
 use super::budget::{Budget, Grant, zeroed};
 use super::inflate::{Inflater, StreamInflater, crc32};
-use super::root::Root;
+use super::root::{Root, open_whatever_the_mode};
 use super::source::{LoadedStack, Source};
 use super::{HostError, LayerPlace};
 use crate::archive::{Archive, Entry, Method, Refusal, Rule};
@@ -462,11 +464,14 @@ impl<'b> Reader<'b> {
         };
         let changed = || failed(io::Error::other("it changed after it was examined"));
         let object = layer.object(origin.node);
-        let mut file = File::from(
-            Root::borrow(directory)
-                .open_file(path.as_bytes())
-                .map_err(|error| failed(error.into()))?,
-        );
+        let root = Root::borrow(directory);
+        let opened = match root.open_file(path.as_bytes()) {
+            Err(Errno::EACCES) if matches!(directory, Source::Tree(_)) => {
+                open_whatever_the_mode(&root, path.as_bytes(), object.mode)
+            }
+            other => other,
+        };
+        let mut file = File::from(opened.map_err(|error| failed(error.into()))?);
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() || metadata.len() != object.size {
             return Err(changed());

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
-use nix::sys::stat::{Mode as ModeBits, UtimensatFlags, fchmod, futimens, mkdirat, utimensat};
+use nix::sys::stat::{
+    FchmodatFlags, Mode as ModeBits, UtimensatFlags, fchmod, fchmodat, futimens, mkdirat, utimensat,
+};
 use nix::sys::time::TimeSpec;
 use nix::unistd::symlinkat;
 
@@ -253,6 +255,35 @@ pub(super) fn list(directory: &mut Dir) -> Result<Vec<Vec<u8>>, Errno> {
         }
     }
     Ok(names)
+}
+
+/// Opens a file of ours that its mode does not let us read: for the moment of opening it does.
+pub(super) fn open_whatever_the_mode(
+    root: &Root<BorrowedFd<'_>>,
+    path: &[u8],
+    mode: Mode,
+) -> Result<OwnedFd, Errno> {
+    let (parent, name) = split_path(path);
+    let parent = root.open_directory(parent)?;
+    let set = |bits: u16| {
+        let mode = ModeBits::from_bits_truncate(bits.into());
+        uninterrupted(|| fchmodat(&parent, name, mode, FchmodatFlags::FollowSymlink))
+    };
+    set(mode.bits() | 0o400)?;
+    let answer = root.open_file(path);
+    set(mode.bits())?;
+    answer
+}
+
+/// The path of the directory that something lies in, and its name there.
+pub(super) fn split_path(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|&byte| byte == b'/') {
+        Some(slash) => (
+            path.get(..slash).unwrap_or_default(),
+            path.get(slash + 1..).unwrap_or_default(),
+        ),
+        None => (b"", path),
+    }
 }
 
 /// Opens a directory that lies directly in another one, to list it or to set its mode.

@@ -76,6 +76,8 @@ pub enum Source {
     Archive(File),
     /// The directory.
     Directory(OwnedFd),
+    /// A tree in the cache: one of ours, which we can read whatever modes are in it.
+    Tree(OwnedFd),
 }
 
 /// A stack that was read and judged, with what its contents are read from.
@@ -162,13 +164,13 @@ impl LoadedStack {
         }
     }
 
-    /// A stack of trees that were extracted before, each with the layer that it was.
-    pub(super) fn of_trees(trees: Vec<(Layer, OwnedFd, LayerPlace)>, hasher: NameHasher) -> Self {
+    /// A stack of layers that are known already.
+    pub(super) fn of_layers(known: Vec<(Layer, Source, LayerPlace)>, hasher: NameHasher) -> Self {
         let mut all = Self::empty(hasher);
-        let mut layers = Vec::with_capacity(trees.len());
-        for (layer, directory, place) in trees {
+        let mut layers = Vec::with_capacity(known.len());
+        for (layer, source, place) in known {
             layers.push(layer);
-            all.sources.push(Source::Directory(directory));
+            all.sources.push(source);
             all.places.push(place);
             all.identities.push(None);
         }
@@ -237,7 +239,7 @@ fn load_layer(
         let (layer, tree) = cache.load(*digest, place, options.strictness, hasher)?;
         return Ok(Loaded {
             layer,
-            source: Source::Directory(tree),
+            source: Source::Tree(tree),
             identity: Some(digest.identity()),
             fingerprint: digest.0,
         });
@@ -427,7 +429,7 @@ impl AsFd for Source {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Archive(file) => file.as_fd(),
-            Self::Directory(directory) => directory.as_fd(),
+            Self::Directory(directory) | Self::Tree(directory) => directory.as_fd(),
         }
     }
 }

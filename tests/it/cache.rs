@@ -370,6 +370,9 @@ fn a_directory_is_kept_as_it_was() {
     verify(&sandbox).success();
 }
 
+/// What is done to a tree.
+type Harm = fn(&std::path::Path);
+
 #[test]
 fn a_damaged_byte_is_found_by_verify() {
     let sandbox = sandbox();
@@ -377,7 +380,6 @@ fn a_damaged_byte_is_found_by_verify() {
     verify(&sandbox).success().says("2 trees are sound");
     let tree = tree_path(&sandbox, &digest);
     let sound = Tree::read(&tree);
-    type Harm = fn(&std::path::Path);
     let harms: [(&str, Harm); 6] = [
         ("`python/a.py`: its bytes differ", |tree| {
             let path = tree.join("python/a.py");
@@ -433,8 +435,11 @@ fn a_damaged_byte_is_found_by_verify() {
     verify(&sandbox).success();
 }
 
+/// What becomes of a file.
+type Change = fn(Vec<u8>) -> Vec<u8>;
+
 /// Overwrites every file in a part of the cache.
-fn overwrite(sandbox: &Sandbox, part: &str, change: fn(Vec<u8>) -> Vec<u8>) {
+fn overwrite(sandbox: &Sandbox, part: &str, change: Change) {
     for name in names(sandbox, part) {
         let path = sandbox.path("cache").join(part).join(name);
         let bytes = fs::read(&path).unwrap();
@@ -492,7 +497,7 @@ fn whatever_is_missing_unfinished_or_of_another_format_is_built_again() {
         check(&format!("{part} removed"));
     }
     for part in ["stacks", "records", "manifests", "memo"] {
-        let changes: [(&str, fn(Vec<u8>) -> Vec<u8>); 4] = [
+        let changes: [(&str, Change); 4] = [
             ("emptied", |_| Vec::new()),
             ("overwritten with zeros", |bytes| vec![0; bytes.len()]),
             ("cut short", |bytes| bytes[..bytes.len() - 1].to_vec()),
@@ -631,4 +636,44 @@ fn the_cache_is_listed_and_its_place_told() {
         .success()
         .says(home.to_str().unwrap());
     assert_eq!(fs::metadata(home).unwrap().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_file_that_its_owner_may_not_read_is_kept_merged_and_verified() {
+    let sandbox = sandbox();
+    if skip_unless_root(&sandbox) {
+        return;
+    }
+    sandbox.mkdir("cache", 0o700);
+    sandbox.give_to_nobody("cache");
+    let closed = [
+        file("real/closed", "c").mode(0o000),
+        file("open", "o").mode(0o044),
+        link("d", "real"),
+    ];
+    sandbox.archive("closed.zip", &archive(closed));
+    sandbox.archive("over.zip", &archive([file("d/more", "m")]));
+    let merged = |layers: &[&str]| {
+        let flags = ["--on-type-conflict", "follow"];
+        let layers: Vec<&str> = layers.iter().chain(&flags).copied().collect();
+        add(&sandbox, &layers).by_nobody().run()
+    };
+    merged(&["closed.zip", "over.zip"]).success();
+    let own = names(&sandbox, "trees");
+    let own = own
+        .iter()
+        .find(|name| name.starts_with("1m-"))
+        .expect("it is merged");
+    let found = sandbox.tree(format!("cache/trees/{own}"));
+    assert_eq!(found.mode("real/closed"), "0000");
+    assert_eq!(found.text("real/closed"), "c");
+    assert_eq!(found.mode("open"), "0044");
+    assert_eq!(found.text("real/more"), "m");
+    let check = ["cache", "verify", "--cache-dir", "cache"];
+    sandbox
+        .command(check)
+        .by_nobody()
+        .run()
+        .success()
+        .says("3 trees are sound");
 }

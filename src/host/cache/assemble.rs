@@ -15,7 +15,7 @@ use crate::collisions::SameBytes;
 use crate::digest::Digest;
 use crate::entry::Kind;
 use crate::host::compare::classify;
-use crate::host::source::LoadedStack;
+use crate::host::source::{LoadedStack, Source};
 use crate::host::{HostError, whole_file};
 use crate::layer::NameHasher;
 use crate::merge::{MergedTree, NodeId};
@@ -69,7 +69,7 @@ impl Builder<'_> {
                 self.left_behind.extend(self.cache.discard(key));
                 return Ok(None);
             };
-            trees.push((layer, directory, wanted.place.clone()));
+            trees.push((layer, Source::Tree(directory), wanted.place.clone()));
             layers.push(StackLayer {
                 digest,
                 code_bytes: record.code_bytes,
@@ -79,7 +79,7 @@ impl Builder<'_> {
             });
             records.insert(digest, known);
         }
-        let loaded = LoadedStack::of_trees(trees, hasher);
+        let loaded = LoadedStack::of_layers(trees, hasher);
         let Some((summary, mounted)) = self.merge(&loaded, digests, locks)? else {
             return Ok(None);
         };

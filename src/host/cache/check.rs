@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::readlinkat;
-use nix::sys::stat::{FchmodatFlags, Mode as ModeBits, SFlag, fchmodat, fstat};
+use nix::sys::stat::{SFlag, fstat};
 use rayon::prelude::*;
 
 use super::tree_record::ManifestNode;
@@ -14,7 +14,7 @@ use crate::entry::Kind;
 use crate::host::HostError;
 use crate::host::inflate::crc32;
 use crate::host::interrupt::Interrupt;
-use crate::host::root::{Root, examine, list_names, uninterrupted};
+use crate::host::root::{Root, examine, list_names, open_whatever_the_mode, split_path};
 use crate::path::Escaped;
 
 /// Bytes that are read at once.
@@ -69,7 +69,7 @@ fn look(
     node: &ManifestNode,
     piece: &mut Vec<u8>,
 ) -> Result<Option<String>, Errno> {
-    let (parent, name) = split(&node.path);
+    let (parent, name) = split_path(&node.path);
     let parent = root.open_directory(parent)?;
     let about = examine(&parent, name)?.ok_or(Errno::ENOENT)?;
     let kind = match SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT {
@@ -106,7 +106,11 @@ fn look(
             about.st_size, node.object.size
         )));
     }
-    let found = checksum(&open_whatever_the_mode(&parent, name, bits)?, piece)?;
+    let file = match root.open_file(&node.path) {
+        Err(Errno::EACCES) => open_whatever_the_mode(root, &node.path, node.object.mode)?,
+        other => other?,
+    };
+    let found = checksum(&file, piece)?;
     let stated = node.object.crc32.unwrap_or(found);
     Ok((found != stated)
         .then(|| format!("its bytes differ: the CRC-32 is {found:08x}, not {stated:08x}")))
@@ -128,28 +132,6 @@ fn checksum(file: &OwnedFd, piece: &mut Vec<u8>) -> Result<u32, Errno> {
 
 fn errno(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO))
-}
-
-/// Opens a file that its owner may have no right to read: for the moment of opening the right is given.
-pub(in crate::host) fn open_whatever_the_mode(
-    parent: impl AsFd,
-    name: &[u8],
-    bits: u16,
-) -> Result<OwnedFd, Errno> {
-    let root = Root::borrow(&parent);
-    let answer = root.open_file(name);
-    if answer.as_ref().err() != Some(&Errno::EACCES) || bits & 0o400 != 0 {
-        return answer;
-    }
-    let set = |bits: u16| {
-        let mode = ModeBits::from_bits_truncate(bits.into());
-        let follow = FchmodatFlags::FollowSymlink;
-        uninterrupted(|| fchmodat(&parent, name, mode, follow))
-    };
-    set(bits | 0o400)?;
-    let answer = root.open_file(name);
-    set(bits)?;
-    answer
 }
 
 /// What is in a tree and not in its manifest.
@@ -181,17 +163,6 @@ fn strangers(tree: &OwnedFd, nodes: &[ManifestNode]) -> Vec<Damage> {
         }
     }
     strangers
-}
-
-/// The path of the directory that something lies in, and its name there.
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|&byte| byte == b'/') {
-        Some(slash) => (
-            path.get(..slash).unwrap_or_default(),
-            path.get(slash + 1..).unwrap_or_default(),
-        ),
-        None => (b"", path),
-    }
 }
 
 /// Whether the root itself, which no entry names, is as every root is.

@@ -8,10 +8,10 @@ use crate::host::{Abandoned, HostError, whole_file};
 use crate::merge::MergedTree;
 use crate::plan::ExtractPlan;
 
+use super::Admitted;
 use super::build::Builder;
 use super::store::{MANIFESTS, RECORDS, TREES};
 use super::tree_record::{ManifestNode, TreeKey, TreeRecord, encode_manifest};
-use super::{Admitted, CacheFolder};
 
 /// A tree that is to be built.
 pub(super) struct Draft<'d> {
@@ -60,7 +60,7 @@ impl Builder<'_> {
         content: &Digest,
     ) -> Result<Destination, HostError> {
         self.cache.require(TREES)?;
-        let folder = CacheFolder::new(Some(&self.cache.folder.path), |_| None);
+        let folder = self.cache.as_folder();
         let path = self.cache.path_of(TREES, name);
         Destination::examine(&path, None, Replace::Ours, &content.0, folder)
     }

@@ -18,7 +18,7 @@ use crate::host::content::Reader;
 use crate::host::inflate::crc32;
 use crate::host::interrupt::Interrupt;
 use crate::host::listing::{Listed, load_directory};
-use crate::host::source::LoadedStack;
+use crate::host::source::{LoadedStack, Source};
 use crate::host::{HostError, LayerPlace};
 use crate::layer::{LayerId, NameHasher};
 use crate::merge::MergedTree;
@@ -97,7 +97,10 @@ pub(super) fn list(
         .map_err(|error| place.failed("open the layer", error))?
         .into();
     Ok(ListedStack {
-        stack: LoadedStack::of_trees(vec![(layer, directory, place.clone())], hasher),
+        stack: LoadedStack::of_layers(
+            vec![(layer, Source::Directory(directory), place.clone())],
+            hasher,
+        ),
         state: State::of_directory(fingerprint, changed),
     })
 }

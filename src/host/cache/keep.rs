@@ -26,8 +26,8 @@ use crate::host::interrupt::Interrupt;
 use crate::host::root::{Root, examine, list_names, open_directory};
 use crate::host::{HostError, whole_file};
 
-/// What was used within this time stays, whatever else is said.
-pub const RECENT: Duration = Duration::from_hours(24);
+/// What was used within this time stays, whatever else is said: a day, and the hour within which a use is noted.
+pub const RECENT: Duration = Duration::from_hours(25);
 
 /// A tree in the cache.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -88,13 +88,21 @@ pub struct Verified {
     pub damaged: Vec<Damaged>,
 }
 
-/// A stack's record with its lock, if nobody else has one.
+/// Whether locks are kept that were taken to see whether anybody else has them. Who only looks must not let others wait.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Hold {
+    Yes,
+    No,
+}
+
+/// A stack's record.
 struct Stack {
     name: String,
     trees: Vec<TreeKey>,
     last_used: SystemTime,
-    /// Nobody uses it as long as this is open.
-    own: Option<OwnedFd>,
+    is_in_use: bool,
+    /// Nobody can begin to use it as long as this is open.
+    _own: Option<OwnedFd>,
 }
 
 impl Cache {
@@ -104,8 +112,8 @@ impl Cache {
     ///
     /// Why the cache cannot be listed.
     pub fn list(&self) -> Result<Vec<Stored>, HostError> {
-        let stacks = self.stacks()?;
-        Ok(self.stored(&stacks)?.0)
+        let stacks = self.stacks(Hold::No)?;
+        Ok(self.stored(&stacks, Hold::No)?.0)
     }
 
     /// Removes what may go of what is asked for.
@@ -121,8 +129,8 @@ impl Cache {
         let mode = self.folder.file_mode();
         let alone = NamedLock::wait(&locks, BUILDERS, Sharing::Exclusive, mode)
             .map_err(|error| self.failed("take a lock of the cache", LOCKS, error))?;
-        let mut stacks = self.stacks()?;
-        let (stored, _owned) = self.stored(&stacks)?;
+        let mut stacks = self.stacks(Hold::Yes)?;
+        let (stored, _owned) = self.stored(&stacks, Hold::Yes)?;
         let now = SystemTime::now();
         let mut pruned = Pruned::default();
         let mut bytes_left: u64 = stored.iter().map(|tree| tree.bytes).sum();
@@ -217,8 +225,8 @@ impl Cache {
         Ok(names)
     }
 
-    /// All stacks. Those that nobody uses are locked by us.
-    fn stacks(&self) -> Result<Vec<Stack>, HostError> {
+    /// All stacks. Those that nobody uses are locked by us, if locks are held.
+    fn stacks(&self, hold: Hold) -> Result<Vec<Stack>, HostError> {
         let mut stacks = Vec::new();
         for name in self.names(STACKS)? {
             if Digest::from_hex(name.as_bytes()).is_err() {
@@ -242,21 +250,26 @@ impl Cache {
                 name,
                 trees,
                 last_used,
-                own: is_own.then_some(file),
+                is_in_use: !is_own,
+                _own: (is_own && hold == Hold::Yes).then_some(file),
             });
         }
         Ok(stacks)
     }
 
-    /// All trees, and the locks on those that nobody uses.
-    fn stored(&self, stacks: &[Stack]) -> Result<(Vec<Stored>, Vec<OwnedFd>), HostError> {
+    /// All trees, and the locks on those that nobody uses, if locks are held.
+    fn stored(
+        &self,
+        stacks: &[Stack],
+        hold: Hold,
+    ) -> Result<(Vec<Stored>, Vec<OwnedFd>), HostError> {
         let mut last_used: HashMap<TreeKey, SystemTime> = HashMap::new();
         let mut in_use: HashSet<TreeKey> = HashSet::new();
         for stack in stacks {
             for &key in &stack.trees {
                 let latest = last_used.entry(key).or_insert(UNIX_EPOCH);
                 *latest = (*latest).max(stack.last_used);
-                if stack.own.is_none() {
+                if stack.is_in_use {
                     in_use.insert(key);
                 }
             }
@@ -284,10 +297,9 @@ impl Cache {
                 in_use.contains(&key) || mounts.iter().any(|text| text.contains(&name));
             let trees = self.require(TREES)?;
             if let Ok(tree) = open_directory(&trees, name.as_bytes()) {
-                if try_own(&trees, &name, &tree).unwrap_or(false) {
+                is_in_use |= !try_own(&trees, &name, &tree).unwrap_or(false);
+                if hold == Hold::Yes {
                     owned.push(tree);
-                } else {
-                    is_in_use = true;
                 }
             }
             stored.push(Stored {
@@ -332,8 +344,7 @@ impl Cache {
     /// that are gone, records of stacks that cannot be read.
     fn remove_strangers(&self, stacks: &[Stack], pruned: &mut Pruned) {
         for stack in stacks {
-            if stack.trees.is_empty() && stack.own.is_some() && !self.is_recent(STACKS, &stack.name)
-            {
+            if stack.trees.is_empty() && !stack.is_in_use && !self.is_recent(STACKS, &stack.name) {
                 self.unlink(STACKS, &stack.name, pruned);
             }
         }

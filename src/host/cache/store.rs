@@ -8,10 +8,11 @@ use nix::fcntl::renameat;
 use nix::sys::stat::fstat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::Cache;
 use super::boot::Boot;
 use super::tree_record::{ManifestNode, RootIdentity, TreeKey, TreeRecord, decode_manifest};
+use super::{Cache, CacheFolder};
 use crate::host::HostError;
+use crate::host::record::Record;
 use crate::host::remove::remove_tree;
 use crate::host::root::{examine, list_names, open_directory, uninterrupted};
 use crate::host::whole_file;
@@ -109,6 +110,11 @@ impl Cache {
         }
     }
 
+    /// This cache as the only one that may be used.
+    pub(super) fn as_folder(&self) -> CacheFolder {
+        CacheFolder::new(Some(&self.folder.path), |_| None)
+    }
+
     /// Takes a tree out of the cache: its record first, so that nobody believes what is left. What could not be removed.
     pub(super) fn discard(&self, key: TreeKey) -> Vec<String> {
         self.discard_name(&key.name())
@@ -127,9 +133,14 @@ impl Cache {
                 Some(about) => format!("{name}.{:x}", about.st_ino),
                 None => return Ok(()),
             };
-            tolerate_absence(uninterrupted(|| {
-                renameat(&trees, name, &trash, unique.as_str())
-            }))
+            if let Ok(tree) = open_directory(&trees, name.as_bytes()) {
+                Record::forget(tree, &self.as_folder());
+            }
+            match uninterrupted(|| renameat(&trees, name, &trash, unique.as_str())) {
+                // It comes from an image: nothing believes it any more, so that it may go piece by piece.
+                Err(Errno::EXDEV) => remove_tree(&trees, name.as_bytes()),
+                other => tolerate_absence(other),
+            }
         });
         match moved {
             Ok(()) => self.empty_trash(),
