@@ -248,6 +248,7 @@ fn hint_for(error: &HostError) -> Option<String> {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "choose a place where this user may write, or run as one who may"
             }
+            io::ErrorKind::ResourceBusy => "end the functions that use it, and try again",
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "make room, or extract somewhere else; `--dry-run` says how much it takes"
             }

@@ -430,6 +430,48 @@ fn what_a_process_uses_is_never_removed() {
 }
 
 #[test]
+fn who_uses_a_stack_is_seen_whatever_is_done_to_its_record() {
+    let sandbox = sandbox();
+    let layers = ["0.zip", "1.zip"];
+    let kept = "2 kept that are in use";
+    // Several that built the same at once, each with its own lock.
+    let holders: Vec<Holder> = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| Holder::start(&sandbox, &layers)))
+            .collect();
+        let holders = starts.into_iter().map(std::thread::ScopedJoinHandle::join);
+        holders.map(|holder| holder.expect("it starts")).collect()
+    });
+    for holder in holders {
+        age_all(&sandbox);
+        prune(&sandbox, &["--older-than", "1s"])
+            .success()
+            .says(kept);
+        holder.assert_whole();
+    }
+    // Now its trees are made safe, and its record would have to say so.
+    let holder = Holder::start(&sandbox, &layers);
+    add(&sandbox, &layers).run().success();
+    age_all(&sandbox);
+    prune(&sandbox, &["--older-than", "1s"])
+        .success()
+        .says(kept);
+    // Nothing is built in the place of what is used.
+    fs::remove_dir_all(sandbox.path("cache/records")).unwrap();
+    add(&sandbox, &["1.zip"])
+        .run()
+        .status(MACHINE)
+        .stderr_contains("cannot build the damaged tree again: Device or resource busy")
+        .has_hint();
+    holder.assert_whole();
+    add(&sandbox, &layers).run().success();
+    verify(&sandbox).success().says("2 trees are sound");
+    prune(&sandbox, &["--older-than", "1s"])
+        .success()
+        .says("0 trees removed");
+}
+
+#[test]
 fn pruning_and_starting_at_once_nobody_loses_a_file() {
     let sandbox = sandbox();
     let layers = ["2.zip", "0.zip", "3.zip"];

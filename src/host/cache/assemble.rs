@@ -3,18 +3,21 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
+use nix::errno::Errno;
+
 use super::build::Builder;
 use super::draft::Draft;
 use super::layers::Wanted;
-use super::lock::Sharing;
+use super::lock::{Sharing, try_own};
 use super::stack_record::{StackLayer, StackRecord, StackTree, stack_digest};
-use super::store::{STACKS, TREES};
+use super::store::{MOST_RECORD_BYTES, STACKS, TREES};
 use super::tree_record::{ManifestNode, TreeKey, TreeKind, TreeRecord, layer_of, nodes_of};
 use crate::archive::Strictness;
 use crate::collisions::SameBytes;
 use crate::digest::Digest;
 use crate::entry::Kind;
 use crate::host::compare::classify;
+use crate::host::root::Root;
 use crate::host::source::{LoadedStack, Source};
 use crate::host::{HostError, whole_file};
 use crate::layer::NameHasher;
@@ -89,7 +92,7 @@ impl Builder<'_> {
             layers,
             summary,
         };
-        Ok(Some(self.write_stack(digests, record)?))
+        Ok(Some(self.write_stack(digests, record, locks)?))
     }
 
     /// Merges the layers: what there is to say of the tree, and the trees to mount.
@@ -175,7 +178,7 @@ impl Builder<'_> {
             return Ok(());
         }
         if locks.is_none() {
-            let denied = nix::errno::Errno::EROFS;
+            let denied = Errno::EROFS;
             return Err(self.cache.failed(
                 "build a tree that this stack needs of its own",
                 TREES,
@@ -216,24 +219,42 @@ impl Builder<'_> {
         self.record(&draft, published, &nodes)
     }
 
-    /// Records a stack; what was to be recorded where that cannot be.
+    /// Records a stack; what was to be recorded where that cannot be. A record that somebody has locked is never replaced: his
+    /// lock would be on a file that nobody finds any more, and what he uses would look unused.
     fn write_stack(
         &self,
         digests: &[Digest],
         record: StackRecord,
+        locks: Option<&OwnedFd>,
     ) -> Result<Option<StackRecord>, HostError> {
-        if !self.cache.folder.is_writable {
+        let Some(locks) = locks else {
             return Ok(Some(record));
-        }
+        };
+        let failed = |error| {
+            self.cache
+                .failed("write a record of the cache", STACKS, error)
+        };
         let folder = self.cache.require(STACKS)?;
         let name = stack_digest(digests, self.policy).hex();
+        let _alone = self.lock(locks, &name, Sharing::Exclusive)?;
+        let before = match Root::borrow(&folder).open_file(name.as_bytes()) {
+            Err(Errno::ENOENT) => None,
+            other => Some(other.map_err(|error| failed(error.into()))?),
+        };
+        if let Some(before) = &before {
+            let is_own = try_own(&folder, &name, before).map_err(|error| failed(error.into()))?;
+            let known = whole_file::read(&folder, &name, MOST_RECORD_BYTES)
+                .and_then(|known| StackRecord::decode(&known));
+            if known.as_ref() == Some(&record) {
+                return Ok(None);
+            }
+            if !is_own {
+                return Ok(Some(record));
+            }
+        }
         let mode = self.cache.folder.file_mode();
-        whole_file::write(&folder, &name, &record.encode(), mode, self.is_durable).map_err(
-            |error| {
-                self.cache
-                    .failed("write a record of the cache", STACKS, error)
-            },
-        )?;
+        whole_file::write(&folder, &name, &record.encode(), mode, self.is_durable)
+            .map_err(failed)?;
         Ok(None)
     }
 }

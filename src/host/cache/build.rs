@@ -6,6 +6,7 @@
 
 use std::os::fd::OwnedFd;
 
+use nix::errno::Errno;
 use nix::unistd::syncfs;
 use rayon::ThreadPool;
 use rayon::prelude::*;
@@ -230,9 +231,18 @@ impl Builder<'_> {
                 tracing::info!(tree = key.name(), %damage, "damaged, and built again");
             }
         }
-        if self.cache.folder.is_writable {
-            self.left_behind.extend(self.cache.discard(key));
+        if !self.cache.folder.is_writable {
+            return Ok(false);
         }
+        if self.cache.is_in_use(key)? {
+            let place = self.cache.tree_path(key).display().to_string();
+            return Err(HostError::io(
+                "build the damaged tree again",
+                place,
+                Errno::EBUSY,
+            ));
+        }
+        self.left_behind.extend(self.cache.discard(key));
         Ok(false)
     }
 

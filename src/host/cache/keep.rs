@@ -210,6 +210,16 @@ impl Cache {
         self.path_of(TREES, &key.name())
     }
 
+    /// Whether a running function uses a tree that is there, whatever it is worth.
+    pub(super) fn is_in_use(&self, key: TreeKey) -> Result<bool, HostError> {
+        if self.open_tree(key).is_err() {
+            return Ok(false);
+        }
+        let stacks = self.stacks(Hold::No)?;
+        let mut users = stacks.iter().filter(|stack| stack.is_in_use);
+        Ok(users.any(|stack| stack.trees.contains(&key)))
+    }
+
     /// The names in a part of the cache; none if it is not there yet.
     fn names(&self, part: &str) -> Result<Vec<String>, HostError> {
         let folder = match self.folder.open_below(part) {
