@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::support::command::{
-    Checked, Finished, Invocation, Sandbox, skip_unless_root, skip_without,
+    Checked, Finished, Invocation, Sandbox, Tmpfs, skip_unless_root, skip_without,
 };
-use crate::support::strace::{skip_without_strace, traced};
+use crate::support::strace::{WITHOUT_OPENAT2, skip_without_strace, traced};
 use crate::support::tree::Tree;
 use crate::support::zip::{Archive, archive, directory, file, link};
 
@@ -586,14 +586,127 @@ fn a_shared_cache_that_cannot_be_written_serves_what_is_in_it() {
 }
 
 #[test]
+fn a_cache_on_a_file_system_that_is_mounted_read_only_serves_what_is_in_it() {
+    let sandbox = sandbox();
+    if skip_unless_root(&sandbox) {
+        return;
+    }
+    let Some(_mounted) = Tmpfs::on(&sandbox.mkdir("cache", 0o755), "mode=755") else {
+        return;
+    };
+    let added = digests(&add(&sandbox, &["a.zip", "b.zip"]).run().success());
+    let remounted = Command::new("mount")
+        .args(["-o", "remount,ro"])
+        .arg(sandbox.path("cache"))
+        .status();
+    assert!(remounted.is_ok_and(|status| status.success()));
+    let [a, b] = [added[0].as_str(), added[1].as_str()];
+    for layers in [[a, b], [b, a], ["a.zip", b]] {
+        add(&sandbox, &layers).run().success();
+    }
+    sandbox.archive("new.zip", &archive([file("new", "n")]));
+    add(&sandbox, &["new.zip"])
+        .run()
+        .status(MACHINE)
+        .stderr_contains("Read-only file system")
+        .has_hint();
+    verify(&sandbox).success();
+}
+
+#[test]
+fn a_cache_that_comes_with_an_image_is_used_and_can_be_pruned() {
+    let sandbox = sandbox();
+    if skip_unless_root(&sandbox) {
+        return;
+    }
+    // Overlay wants its upper directory on a file system with attributes, and not on another overlay.
+    let Some(_lower) = Tmpfs::on(&sandbox.mkdir("image", 0o755), "mode=755") else {
+        return;
+    };
+    for name in ["image/lower", "image/upper", "image/work", "container"] {
+        sandbox.mkdir(name, 0o755);
+    }
+    let layers = ["a.zip", "b.zip"];
+    let at = |cache: &str, words: &[&str]| {
+        let arguments = ["cache"].iter().chain(words);
+        sandbox.slashopt(arguments.copied().chain(["--cache-dir", cache]))
+    };
+    at("image/lower/cache", &["add", layers[0], layers[1]]).success();
+    let options = "lowerdir=image/lower,upperdir=image/upper,workdir=image/work";
+    let options = options.replace("image", sandbox.path("image").to_str().expect("text"));
+    let Some(_mounted) = Tmpfs::of_kind("overlay", &sandbox.path("container"), &options) else {
+        return;
+    };
+    // Other inodes, another device: what was added is believed all the same.
+    let before = sandbox.tree("image/upper").paths();
+    let named: Vec<String> =
+        digests(&at("container/cache", &["add", layers[0], layers[1]]).success());
+    at("container/cache", &["add", &named[0], &named[1]]).success();
+    let trees = |paths: Vec<String>| -> Vec<String> {
+        paths
+            .into_iter()
+            .filter(|path| path.contains("/trees/"))
+            .collect()
+    };
+    assert_eq!(
+        trees(sandbox.tree("image/upper").paths()),
+        trees(before),
+        "nothing was built"
+    );
+    let then = std::time::SystemTime::now() - std::time::Duration::from_hours(72);
+    for part in ["stacks", "records"] {
+        for child in fs::read_dir(sandbox.path("container/cache").join(part)).unwrap() {
+            let file = fs::File::open(child.unwrap().path()).unwrap();
+            file.set_modified(then).unwrap();
+        }
+    }
+    at("container/cache", &["prune", "--older-than", "30h"])
+        .success()
+        .says("2 trees removed")
+        .stderr_lacks("warning");
+    at("container/cache", &["list"]).success().says("");
+    let left = fs::read_dir(sandbox.path("container/cache/trees")).unwrap();
+    assert_eq!(left.count(), 0);
+    at("container/cache", &["add", layers[0], layers[1]]).success();
+    at("container/cache", &["verify"])
+        .success()
+        .says("2 trees are sound");
+}
+
+#[test]
+fn a_cache_works_without_attributes_and_without_openat2() {
+    let sandbox = sandbox();
+    if skip_unless_root(&sandbox) || skip_without_strace(&sandbox) {
+        return;
+    }
+    // ramfs has no attributes: what a tree is made of is recorded in a file.
+    let Some(_mounted) = Tmpfs::of_kind("ramfs", &sandbox.mkdir("cache", 0o755), "mode=755") else {
+        return;
+    };
+    let layers = ["a.zip", "b.zip"];
+    add(&sandbox, &layers)
+        .under(WITHOUT_OPENAT2)
+        .run()
+        .success();
+    assert_eq!(names(&sandbox, "roots").len(), 2);
+    add(&sandbox, &layers).run().success();
+    verify(&sandbox).success().says("2 trees are sound");
+    fs::remove_dir_all(sandbox.path("cache/stacks")).unwrap();
+    let name = &names(&sandbox, "records")[0];
+    fs::remove_file(sandbox.path("cache/records").join(name)).unwrap();
+    add(&sandbox, &layers).run().success();
+    // The record of the tree that was taken away went with it.
+    assert_eq!(names(&sandbox, "roots").len(), 2);
+    verify(&sandbox).success().says("2 trees are sound");
+}
+
+#[test]
 fn a_full_disk_is_told_and_leaves_nothing() {
     let sandbox = sandbox();
     if skip_unless_root(&sandbox) {
         return;
     }
-    let Some(_mounted) =
-        crate::support::command::Tmpfs::on(&sandbox.mkdir("cache", 0o755), "size=256k,mode=755")
-    else {
+    let Some(_mounted) = Tmpfs::on(&sandbox.mkdir("cache", 0o755), "size=256k,mode=755") else {
         return;
     };
     let large = (0..64).map(|number| file(format!("d{number}/f"), vec![b'x'; 65_536]).deflated());

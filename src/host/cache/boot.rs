@@ -48,3 +48,27 @@ impl Boot {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_told_apart_by_their_number_and_without_one_by_the_clocks() {
+        let boot = |id: &str, began| Boot {
+            id: id.to_owned(),
+            began,
+        };
+        assert!(Boot::now().is(&Boot::now()));
+        for (one, other, are_same) in [
+            (boot("a", 0), boot("a", 1000), true),
+            (boot("a", 1000), boot("b", 1000), false),
+            (boot("", 1000), boot("", 1003), true),
+            (boot("", 1000), boot("b", 1000), true),
+            (boot("a", 1000), boot("", 1006), false),
+        ] {
+            assert_eq!(one.is(&other), are_same, "{one:?} {other:?}");
+            assert_eq!(other.is(&one), are_same, "{other:?} {one:?}");
+        }
+    }
+}
