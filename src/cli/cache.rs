@@ -38,9 +38,12 @@ pub(crate) struct CacheArgs {
 #[derive(Debug, Subcommand)]
 enum CacheCommand {
     Add(AddArgs),
+    /// List what is in the cache, with sizes and last use, the least recent first
     List(FolderArgs),
     Prune(PruneArgs),
+    /// Read every byte of the cache and compare it with what was recorded; exit status 1 on damage
     Verify(FolderArgs),
+    /// Print where the cache is
     Path(FolderArgs),
 }
 
@@ -138,10 +141,10 @@ fn list(arguments: &FolderArgs, global: &GlobalArgs, report: &Report) -> Outcome
             let age = now.duration_since(tree.last_used).unwrap_or_default();
             let state = if tree.is_in_use { ", in use" } else { "" };
             format!(
-                "{}  {:>10}  {}{state}\n",
-                tree_name(tree.key),
+                "{:>10}  {:<20}  {}{state}\n",
                 human_bytes(tree.bytes),
-                ago(age)
+                ago(age),
+                tree_name(tree.key)
             )
         });
         report.result(lines.collect::<String>().as_bytes())?;
