@@ -189,14 +189,13 @@ impl Wanted<'_> {
     /// Extracts the layers where they cannot be mounted, if there is room for them that is nobody else's.
     fn extract(&self, attempts: &[Attempt], report: &Report) -> Result<Ground, Failure> {
         let why = mount_advice::reasons(attempts);
-        let cure = mount_advice::cure(attempts);
         let at = self.at.display();
         if self.arguments.require_mount {
             return Err(Failure::new(
                 Exit::NotStarted,
                 format!("{WHAT}: `{at}`: the layers cannot be mounted: {why}"),
             )
-            .hint(cure));
+            .hint(mount_advice::cure(attempts)));
         }
         extracted::extract(
             &self.arguments.layers,
@@ -208,6 +207,7 @@ impl Wanted<'_> {
             if failure.signal.is_some() || failure.exit == Exit::Refused {
                 return failure;
             }
+            let cure = mount_advice::cure(attempts);
             let hint = match &failure.hint {
                 Some(hint) => format!("{cure}; or, to extract them: {hint}"),
                 None => cure,

@@ -116,12 +116,47 @@ fn listen(child: Pid, reading: OwnedFd, ending: &SigSet) -> Result<Report, Errno
             Err(error) => return Err(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))),
         }
     }
-    let death = match uninterrupted(|| waitpid(child, None)) {
+    let death = death_of(child)?;
+    Ok(Report { bytes, death })
+}
+
+/// How a child ended, in words, if not by itself.
+fn death_of(child: Pid) -> Result<Option<String>, Errno> {
+    Ok(match uninterrupted(|| waitpid(child, None)) {
         // Where SIGCHLD is ignored, the kernel reaps.
         Ok(WaitStatus::Exited(_, 0)) | Err(Errno::ECHILD) => None,
         Ok(WaitStatus::Signaled(_, signal, _)) => Some(format!("it was killed by {signal}")),
         Ok(status) => Some(format!("it ended unexpectedly: {status:?}")),
         Err(error) => return Err(error),
-    };
-    Ok(Report { bytes, death })
+    })
+}
+
+/// Lets a child try something that would change this process for good, and that takes a moment and leaves nothing. Signals go
+/// their usual way: the child dies with this process. This process must have one thread.
+///
+/// # Errors
+///
+/// What kept the child from being started or listened to.
+#[expect(unsafe_code, reason = "fork(2) and _exit(2) have no safe forms")]
+pub(super) fn attempt(work: impl FnOnce() -> Vec<u8>) -> Result<Report, Errno> {
+    let (reading, writing) = pipe2(OFlag::O_CLOEXEC)?;
+    let parent = getpid();
+    // SAFETY: this process has one thread, so the child's memory is as consistent as its own.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            drop(reading);
+            let is_bound = set_pdeathsig(Signal::SIGKILL).is_ok() && getppid() == parent;
+            let is_told = is_bound && File::from(writing).write_all(&work()).is_ok();
+            // SAFETY: nothing of the parent's, no handler and no buffer, may run or be written twice.
+            unsafe { libc::_exit(i32::from(!is_told)) }
+        }
+        ForkResult::Parent { child } => {
+            drop(writing);
+            let mut bytes = Vec::new();
+            let read = File::from(reading).read_to_end(&mut bytes);
+            let death = death_of(child)?;
+            read.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+            Ok(Report { bytes, death })
+        }
+    }
 }

@@ -33,7 +33,7 @@ use rustix::mount::{
     open_tree,
 };
 
-use super::child::in_child;
+use super::child::attempt;
 
 /// Directories are made for everybody to enter, as `/opt` is.
 const OPEN_TO_ALL: ModeBits = ModeBits::from_bits_truncate(0o755);
@@ -164,7 +164,7 @@ impl MountError {
 
     /// What a child process has found out: nothing to say, or this error.
     pub(super) fn from_child(work: impl FnOnce() -> Result<(), Self>) -> Result<(), Self> {
-        let told = in_child(|_| match work() {
+        let told = attempt(|| match work() {
             Ok(()) => b"0".to_vec(),
             Err(error) => error.to_bytes(),
         })

@@ -1023,6 +1023,38 @@ fn nothing_stays_whoever_is_killed_and_when() {
     assert_eq!(mounts(), before);
 }
 
+#[test]
+fn a_running_command_loses_no_file_and_leaves_no_lock() {
+    let Some(sandbox) = sandbox() else { return };
+    let program = env!("CARGO_BIN_EXE_slashopt");
+    let cache = sandbox.path("cache").display().to_string();
+    // As if the last use were long ago.
+    let prune = format!(
+        "find {cache} -exec touch -h -d 2020-01-01 {{}} +; {program} cache prune --max-size 0 --older-than 0s --cache-dir {cache}"
+    );
+    let layers = ["one.zip", "two.zip", "--cache-dir", &cache];
+    for shell in ["exec sh -c", "sh -c"] {
+        let command = format!("{shell} '{prune}; cat /opt/link /opt/only/two; kill -KILL $$'");
+        let arguments = [
+            &layers[..],
+            &["--require-mount", "--", "sh", "-c", &command],
+        ]
+        .concat();
+        let seen = User::Root.exec(&sandbox, &arguments).run();
+        assert!(seen.code() != Some(0), "it was killed: {seen}");
+        assert!(seen.stdout.ends_with("12"), "{seen}");
+    }
+    let trees = || {
+        fs::read_dir(sandbox.path("cache/trees"))
+            .expect("it is there")
+            .count()
+    };
+    assert_ne!(trees(), 0);
+    let pruned = Command::new("sh").args(["-c", &prune]).status();
+    assert!(pruned.is_ok_and(|status| status.success()));
+    assert_eq!(trees(), 0, "nobody holds a lock any more");
+}
+
 /// Kills every process of a command at its first call of this name; some make none.
 fn killed_in(call: &str, command: Invocation<'_>) -> Finished {
     command.under(injected(call, "signal=KILL", "1")).run()

@@ -56,6 +56,9 @@ mod exec_real;
 /// The same where mounting is forbidden, or only old calls are there; and what `probe` says of it.
 mod exec_restricted;
 
+/// What a command sees at `/opt` is what `extract` makes.
+mod exec_tree;
+
 /// Mounts that outlive the command.
 mod mounts;
 
