@@ -2,12 +2,15 @@
 //!
 //! A plan decides everything that can be decided without touching the machine, so that carrying it out needs no policy.
 
+mod flatten;
+
 use std::ops::Range;
 
 use crate::entry::Kind;
 use crate::layer::LayerStack;
 use crate::merge::{LinkedDirectory, MergedTree, NodeId};
 use crate::path::LayerPath;
+pub use flatten::{Dropped, FlattenPlan, PlannedEntry, Unwritable, dropped};
 
 /// What collisions are worth.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

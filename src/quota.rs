@@ -11,6 +11,8 @@ pub const MAX_LAYERS: usize = 5;
 /// Bytes of a function and all its layers, unzipped. Files that a later layer overrides count too: sums, not the merge, are
 /// what the service reports.
 pub const MAX_UNZIPPED_BYTES: u64 = 262_144_000;
+/// Bytes of an archive that is uploaded in the request itself; a larger one goes through S3.
+pub const MAX_ZIPPED_BYTES: u64 = 52_428_800;
 
 /// Which file a layer is, so that the same one is recognised under two names: its device and inode.
 pub type FileIdentity = (u64, u64);
@@ -32,6 +34,9 @@ pub enum QuotaExceeded {
         /// The layer, counted from 1.
         layer: usize,
     },
+    /// One archive reaches [`MAX_ZIPPED_BYTES`] and is uploaded directly.
+    #[error("Zipped size must be smaller than 52428800 bytes")]
+    Zipped,
     /// The layers together exceed [`MAX_UNZIPPED_BYTES`].
     #[error("Layers consume more than the available size of 262144000 bytes")]
     AllLayers,
@@ -107,6 +112,18 @@ pub fn judge_weights(weights: &[Weight<'_>], task_root_bytes: Option<u64>) -> Ve
         ),
         None if sum > MAX_UNZIPPED_BYTES => exceeded.push(QuotaExceeded::AllLayers),
         _ => {}
+    }
+    exceeded
+}
+
+/// Every quota that one archive exceeds that is to be published as a layer. `zipped_bytes` is `None` before it is written.
+pub fn judge_archive(unzipped_bytes: u64, zipped_bytes: Option<u64>) -> Vec<QuotaExceeded> {
+    let mut exceeded = Vec::new();
+    if unzipped_bytes >= MAX_UNZIPPED_BYTES {
+        exceeded.push(QuotaExceeded::Archive { layer: 1 });
+    }
+    if zipped_bytes.is_some_and(|bytes| bytes >= MAX_ZIPPED_BYTES) {
+        exceeded.push(QuotaExceeded::Zipped);
     }
     exceeded
 }

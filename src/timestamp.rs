@@ -43,6 +43,53 @@ impl Timestamp {
             Self(seconds as i64)
         }
     }
+
+    /// The MS-DOS date and time of this moment in UTC, rounded down to even seconds; the first or the last one that there is
+    /// for a moment outside of 1980 to 2107.
+    pub fn to_dos(self) -> (u16, u16) {
+        const FIRST: (u16, u16) = ((1 << 5) + 1, 0);
+        const LAST: (u16, u16) = ((127 << 9) + (12 << 5) + 31, (23 << 11) + (59 << 5) + 58 / 2);
+        let (days, seconds) = (
+            self.0.div_euclid(SECONDS_A_DAY),
+            self.0.rem_euclid(SECONDS_A_DAY),
+        );
+        let (year, month, day) = civil_from_days(days);
+        if year < 1980 {
+            return FIRST;
+        }
+        if year > 2107 {
+            return LAST;
+        }
+        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        let date = ((year - 1980) << 9) + (month << 5) + day;
+        let time = (hour << 11) + (minute << 5) + second / 2;
+        // Each field has its place in sixteen bits.
+        (
+            u16::try_from(date).unwrap_or(FIRST.0),
+            u16::try_from(time).unwrap_or(FIRST.1),
+        )
+    }
+
+    /// The 32 bits of an extended timestamp that are read back as this very moment, beside the DOS time of
+    /// [`Timestamp::to_dos`]; `None` where there are none, before December 1901 and from February 2106 on.
+    pub fn to_extended(self) -> Option<i32> {
+        let bits = i32::try_from(self.0)
+            .or_else(|_| u32::try_from(self.0).map(u32::cast_signed))
+            .ok()?;
+        let (date, time) = self.to_dos();
+        (Self::from_extended(bits, Self::from_dos(date, time)) == self).then_some(bits)
+    }
+
+    /// What an archive gives back that was written with this moment: itself, but where no field can hold it.
+    #[must_use]
+    pub fn in_archive(self) -> Self {
+        let (date, time) = self.to_dos();
+        if self.to_extended().is_some() {
+            self
+        } else {
+            Self::from_dos(date, time)
+        }
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -164,6 +211,33 @@ mod tests {
                 Timestamp::from_dos(date, time),
                 Timestamp::ZIP_EPOCH,
                 "{date:04x} {time:04x}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_wherever_a_field_can_hold_it() {
+        for (seconds, read_back) in [
+            (0, 0),
+            (-1, -1),
+            (1_709_251_199, 1_709_251_199),
+            (i64::from(i32::MIN), i64::from(i32::MIN)),
+            (i64::from(i32::MIN) - 1, Timestamp::ZIP_EPOCH.0),
+            (i64::from(i32::MAX), i64::from(i32::MAX)),
+            (i64::from(i32::MAX) + 1, i64::from(i32::MAX) + 1),
+            (i64::from(u32::MAX), i64::from(u32::MAX)),
+            // From here on only the DOS time is left, in steps of two seconds, until 2107.
+            (i64::from(u32::MAX) + 1, i64::from(u32::MAX) + 1),
+            (i64::from(u32::MAX) + 2, i64::from(u32::MAX) + 1),
+            (4_354_819_199, 4_354_819_198),
+            (4_354_819_200, 4_354_819_198),
+            (i64::MAX, 4_354_819_198),
+            (i64::MIN, Timestamp::ZIP_EPOCH.0),
+        ] {
+            assert_eq!(
+                Timestamp(seconds).in_archive(),
+                Timestamp(read_back),
+                "{seconds}"
             );
         }
     }

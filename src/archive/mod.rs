@@ -11,11 +11,13 @@ mod local;
 mod location;
 mod records;
 mod rules;
+mod write;
 
 pub(crate) use in_memory::ArchiveInMemory;
 pub use local::LocalEntry;
 pub use location::DirectoryLocation;
 pub use rules::{EntryPlace, Refusal, Rule, Strictness};
+pub use write::{ArchiveWriter, NewEntry};
 
 use crate::entry::{Kind, Object};
 use crate::path::Escaped;

@@ -24,6 +24,7 @@ already, with the sentence that the finding quotes (AWS Lambda Developer Guide, 
                 }
                 QuotaExceeded::Layers
                 | QuotaExceeded::AllLayers
+                | QuotaExceeded::Zipped
                 | QuotaExceeded::FunctionAndLayers(_) => None,
             };
             findings.add(layer, None, format!("Lambda says: {quota}"));

@@ -191,7 +191,7 @@ pub(crate) fn content_digest(
 }
 
 /// Shows how far the work is while it is done, if that takes long enough to be seen.
-fn with_progress<T>(is_shown: bool, bytes: u64, work: impl FnOnce(&Progress) -> T) -> T {
+pub(crate) fn with_progress<T>(is_shown: bool, bytes: u64, work: impl FnOnce(&Progress) -> T) -> T {
     let progress = Progress::default();
     if !is_shown {
         return work(&progress);
@@ -291,7 +291,7 @@ impl Done<'_> {
 }
 
 /// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.char_indices() {

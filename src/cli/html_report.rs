@@ -1,6 +1,7 @@
 //! `report`: one page for people who would rather look than read. It needs no network: style, script and data are in it.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,10 +11,11 @@ use serde_json::{Value, json};
 
 use slashopt::collisions::{Class, Collision, Collisions, SameBytes};
 use slashopt::entry::Kind;
-use slashopt::host::HostError;
 use slashopt::host::budget::Budget;
-use slashopt::host::output::OutputFile;
+use slashopt::host::extract::read_umask;
+use slashopt::host::output::Output;
 use slashopt::host::source::LoadedStack;
+use slashopt::host::{Abandoned, HostError};
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, NodeId};
 use slashopt::path::Escaped;
@@ -81,7 +83,12 @@ pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Repo
     if arguments.output == "-" {
         report.result(page.as_bytes())?;
     } else {
-        write(Path::new(&arguments.output), &page).map_err(|error| Failure::host(WHAT, error))?;
+        write(Path::new(&arguments.output), &page).map_err(|abandoned| {
+            for left in &abandoned.left_behind {
+                report.warning(left);
+            }
+            Failure::host(WHAT, abandoned.error)
+        })?;
         report.note(&format!(
             "wrote `{}`: open it in a browser",
             Escaped(arguments.output.as_bytes())
@@ -90,10 +97,16 @@ pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Repo
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(path: &Path, page: &str) -> Result<(), HostError> {
-    let mut output = OutputFile::create(path)?;
-    output.write(page.as_bytes())?;
-    output.publish()
+fn write(path: &Path, page: &str) -> Result<(), Abandoned> {
+    let output = Output::examine(path)?;
+    let draft = output.create()?;
+    match draft.file().write_all(page.as_bytes()) {
+        Ok(()) => draft.publish(read_umask()),
+        Err(error) => Err(Abandoned {
+            error: HostError::io("write it", format!("`{}`", path.display()), error),
+            left_behind: draft.abandon().into_iter().collect(),
+        }),
+    }
 }
 
 /// The page with its parts in their places.

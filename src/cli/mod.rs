@@ -20,6 +20,7 @@ mod exec;
 mod extract;
 mod extracted;
 mod failure;
+mod flatten;
 mod ground;
 mod hooks;
 mod html_report;
@@ -28,6 +29,7 @@ mod layer;
 mod list;
 mod mount;
 mod mount_advice;
+mod package;
 mod packages;
 mod probe;
 mod ready;
@@ -126,6 +128,7 @@ enum Command {
     Extract(extract::ExtractArgs),
     Env(env::EnvArgs),
     Exec(Box<exec::ExecArgs>),
+    Flatten(flatten::FlattenArgs),
     List(list::ListArgs),
     Report(html_report::HtmlReportArgs),
     Mount(mount::MountArgs),
@@ -154,6 +157,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Extract(arguments) => extract::run(&arguments, &cli.global, &report),
         Command::Env(arguments) => env::run(&arguments, &cli.global, &report),
         Command::Exec(arguments) => exec::run(&arguments, &cli.global, &report),
+        Command::Flatten(arguments) => flatten::run(&arguments, &cli.global, &report),
         Command::List(arguments) => list::run(&arguments, &cli.global, &report),
         Command::Report(arguments) => html_report::run(&arguments, &cli.global, &report),
         Command::Mount(arguments) => mount::mount(&arguments, &cli.global, &report),

@@ -1,6 +1,7 @@
 //! The only writer to standard output and standard error.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::fs::File;
+use std::io::{IsTerminal as _, Seek as _, Write as _};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -85,6 +86,24 @@ impl Report {
     pub(crate) fn result(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+            Err(error) => Err(Failure::new(
+                Exit::Machine,
+                format!("cannot write the result: standard output: {error}"),
+            )),
+        }
+    }
+
+    /// Writes a result that is a file of any size to standard output.
+    #[expect(clippy::unused_self, reason = "one writer for everything")]
+    pub(crate) fn copy(&self, mut file: &File) -> Result<(), Failure> {
+        let mut out = std::io::stdout().lock();
+        let copied = file
+            .rewind()
+            .and_then(|()| std::io::copy(&mut file, &mut out))
+            .and_then(|_| out.flush());
+        match copied {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
             Err(error) => Err(Failure::new(

@@ -34,7 +34,7 @@ pub(crate) struct StackArgs {
     on_type_conflict: OnTypeConflict,
     /// What exceeding AWS's quotas is worth
     #[arg(long, value_enum, default_value_t = Quota::Warn, value_name = "WHAT", env = "SLASHOPT_QUOTA", hide_env = true)]
-    quota: Quota,
+    pub(crate) quota: Quota,
     /// Accept archives that are ambiguous but harmless; each case is reported
     #[arg(long, env = "SLASHOPT_LENIENT", hide_env = true)]
     lenient: bool,
@@ -73,7 +73,7 @@ enum OnTypeConflict {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum Quota {
+pub(crate) enum Quota {
     Warn,
     Error,
     Off,
@@ -119,30 +119,30 @@ impl StackArgs {
 
     /// How many threads to work with: never more than the limit of descriptors has files for.
     pub(crate) fn threads(&self) -> usize {
-        let threads = match self.threads {
-            Some(threads) => threads.into(),
-            None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        };
-        threads.min(most_threads())
+        thread_count(self.threads)
     }
 
-    /// The threads to work with: never more than the limit of descriptors has files for.
+    /// The threads to work with.
     pub(crate) fn pool(&self) -> Result<ThreadPool, Failure> {
-        let threads = self.threads();
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|error| {
-                Failure::new(
-                    Exit::Machine,
-                    format!("cannot start {threads} threads: {error}"),
-                )
-                .hint("ask for fewer with --threads")
-            })
+        thread_pool(self.threads)
     }
 
     /// Reads the layers, and judges them by AWS's quotas.
     pub(crate) fn load(
+        &self,
+        layers: &LayerArgs,
+        what: &str,
+        pool: &ThreadPool,
+        budget: &Budget,
+        report: &Report,
+    ) -> Result<LoadedStack, Failure> {
+        let loaded = self.load_whatever_the_quotas(layers, what, pool, budget, report)?;
+        self.judge_quotas(&loaded, what, report)?;
+        Ok(loaded)
+    }
+
+    /// Reads the layers, and says what was waived for them.
+    pub(crate) fn load_whatever_the_quotas(
         &self,
         layers: &LayerArgs,
         what: &str,
@@ -156,7 +156,6 @@ impl StackArgs {
                 report.warning(&format!("{}: {}", loaded.place(id), waived(refusal)));
             }
         }
-        self.judge_quotas(&loaded, what, report)?;
         Ok(loaded)
     }
 
@@ -233,6 +232,30 @@ impl StackArgs {
         }
         Ok(())
     }
+}
+
+/// So many threads, or one for each processor that may be used: never more than the limit of descriptors has files for.
+fn thread_count(threads: Option<u16>) -> usize {
+    let threads = match threads {
+        Some(threads) => threads.into(),
+        None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    };
+    threads.min(most_threads())
+}
+
+/// As many threads.
+pub(crate) fn thread_pool(threads: Option<u16>) -> Result<ThreadPool, Failure> {
+    let threads = thread_count(threads);
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| {
+            Failure::new(
+                Exit::Machine,
+                format!("cannot start {threads} threads: {error}"),
+            )
+            .hint("ask for fewer with --threads")
+        })
 }
 
 /// What was waived, for a warning.

@@ -193,6 +193,35 @@ impl<'b> Reader<'b> {
         place: &LayerPlace,
         sink: impl FnMut(&[u8]) -> Result<(), HostError>,
     ) -> Result<(), HostError> {
+        self.read_form(file, archive, index, place, Form::Content, sink)
+    }
+
+    /// Hands the data of entry `index` to `sink` as the archive keeps it, deflated or stored, and verifies all the same what
+    /// it unpacks to: both come from the same copy.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::read`].
+    pub fn read_kept(
+        &mut self,
+        file: &File,
+        archive: &Archive,
+        index: u32,
+        place: &LayerPlace,
+        sink: impl FnMut(&[u8]) -> Result<(), HostError>,
+    ) -> Result<(), HostError> {
+        self.read_form(file, archive, index, place, Form::Kept, sink)
+    }
+
+    fn read_form(
+        &mut self,
+        file: &File,
+        archive: &Archive,
+        index: u32,
+        place: &LayerPlace,
+        form: Form,
+        sink: impl FnMut(&[u8]) -> Result<(), HostError>,
+    ) -> Result<(), HostError> {
         let Some(&entry) = archive.entries().get(index as usize) else {
             return Ok(());
         };
@@ -204,6 +233,7 @@ impl<'b> Reader<'b> {
             entry: &entry,
             index,
             place,
+            form,
         };
         if span_bytes <= half && entry.uncompressed_bytes <= half {
             return self.read_whole(&reading, sink);
@@ -284,6 +314,7 @@ impl<'b> Reader<'b> {
             entry: &entry,
             index,
             place,
+            form: Form::Content,
         };
         let data_start = self.header(&reading)?;
         self.rest(
@@ -349,7 +380,10 @@ impl<'b> Reader<'b> {
             }
         };
         reading.judge_crc(crc32(0, content))?;
-        sink(content)
+        sink(match reading.form {
+            Form::Content => content,
+            Form::Kept => data,
+        })
     }
 
     /// An entry that does not fit: header, data piece by piece, rest.
@@ -368,17 +402,20 @@ impl<'b> Reader<'b> {
         let mut stream = (entry.method == Method::Deflated && !is_nothing)
             .then(|| StreamInflater::new(piece_bytes));
         let (mut crc, mut produced, mut at) = (0, 0_u64, start);
-        let mut deliver = |bytes: &[u8]| {
-            crc = crc32(crc, bytes);
-            produced += bytes.len() as u64;
-            sink(bytes).map_err(Failed::Host)
-        };
         while at < stop {
             let next = stop.min(at + piece_bytes as u64);
             let piece = self
                 .span(file, at, next)
                 .map_err(|error| reading.failed(error))?;
             let piece = self.input.get(piece).unwrap_or_default();
+            let mut deliver = |bytes: &[u8]| {
+                crc = crc32(crc, bytes);
+                produced += bytes.len() as u64;
+                match reading.form {
+                    Form::Content => sink(bytes).map_err(Failed::Host),
+                    Form::Kept => Ok(()),
+                }
+            };
             match &mut stream {
                 Some(stream) => stream.feed(piece, entry.uncompressed_bytes, &mut deliver),
                 None => deliver(piece),
@@ -387,6 +424,9 @@ impl<'b> Reader<'b> {
                 Failed::Host(error) => error,
                 Failed::Rule(rule) => reading.broken(rule),
             })?;
+            if reading.form == Form::Kept {
+                sink(piece)?;
+            }
             at = next;
         }
         if stream.is_some_and(|stream| !stream.is_done()) {
@@ -524,6 +564,15 @@ impl From<Rule> for Failed {
     }
 }
 
+/// In which form an entry's data is wanted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Form {
+    /// Inflated.
+    Content,
+    /// As it is kept.
+    Kept,
+}
+
 /// Which entry is being read, for whoever has to say so.
 struct Reading<'r> {
     file: &'r File,
@@ -531,6 +580,7 @@ struct Reading<'r> {
     entry: &'r Entry,
     index: u32,
     place: &'r LayerPlace,
+    form: Form,
 }
 
 impl Reading<'_> {

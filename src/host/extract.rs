@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use nix::errno::Errno;
 use nix::sys::stat::{Mode as ModeBits, umask};
 use rayon::ThreadPool;
-use rayon::prelude::*;
 
 use super::budget::Budget;
 use super::content::Reader;
@@ -23,13 +22,13 @@ use super::interrupt::Interrupt;
 use super::root::{
     Root, create_directory, create_symlink, open_directory, set_mode, set_modified, set_modified_at,
 };
-use super::source::{LoadedStack, Source};
+use super::source::LoadedStack;
 use super::stage::Stage;
+use super::verify::Verifier;
 use super::{Abandoned, HostError};
 use crate::archive::Refusal;
 use crate::entry::{Kind, Mode};
-use crate::layer::LayerForm;
-use crate::merge::{MergedTree, NodeId, Origin};
+use crate::merge::{MergedTree, NodeId};
 use crate::path::LayerPath;
 use crate::plan::{Batch, ExtractPlan};
 
@@ -188,14 +187,16 @@ impl Extraction<'_> {
         items: &[T],
         work: impl Fn(&T) -> Result<(), HostError> + Sync,
     ) -> Result<(), HostError> {
-        let failures: Option<HostError> = self.pool.install(|| {
-            items
-                .par_iter()
-                .with_min_len(8)
-                .filter_map(|item| work(item).err())
-                .reduce_with(HostError::first)
-        });
-        failures.map_or(Ok(()), Err)
+        self.verifier().for_each(items, work)
+    }
+
+    const fn verifier(&self) -> Verifier<'_> {
+        Verifier {
+            loaded: self.loaded,
+            pool: self.pool,
+            budget: self.budget,
+            interrupt: self.interrupt,
+        }
     }
 
     /// Writes all files. When one fails, every thread finishes the entry in hand.
@@ -238,60 +239,13 @@ impl Extraction<'_> {
                 }
             }
         }
-        failure.map_or(Ok(admitted), |failure| Err(self.first_bad_entry(failure)))
-    }
-
-    /// When one entry is bad, others may be, and which one a thread met first is chance: the one that stands first in the
-    /// lowest layer is looked for.
-    fn first_bad_entry(&self, failure: HostError) -> HostError {
-        let HostError::Refused { layer, refusal } = &failure else {
-            return failure;
-        };
-        let found = (
-            layer.number,
-            refusal.entry.as_ref().map_or(0, |entry| entry.index),
-        );
         let directories = self.plan.levels.iter().flatten();
-        let earlier: Vec<Origin> = directories
+        let origins = directories
             .chain(&self.plan.files)
-            .map(|&node| self.tree.provider(node))
-            .filter(|&origin| self.place_of(origin) < found)
-            .collect();
-        let verify = |origins: &&[Origin]| {
-            let mut reader = Reader::new(self.budget);
-            for &origin in *origins {
-                self.interrupt.check()?;
-                self.verify(&mut reader, origin)?;
-            }
-            Ok(())
-        };
-        // In the order of their places, so that a piece's first failure is its lowest.
-        let mut sorted = earlier;
-        sorted.sort_unstable_by_key(|&origin| self.place_of(origin));
-        self.for_each(&sorted.chunks(64).collect::<Vec<_>>(), verify)
-            .err()
-            .unwrap_or(failure)
-    }
-
-    /// Where an object stands among all: by layer, then by entry.
-    fn place_of(&self, origin: Origin) -> (usize, u32) {
-        let entry = self
-            .loaded
-            .stack
-            .get(origin.layer)
-            .and_then(|layer| layer.entry_of(origin.node));
-        (self.loaded.number(origin.layer), entry.unwrap_or(0))
-    }
-
-    /// Reads an object for nothing but to know whether it can be trusted.
-    fn verify(&self, reader: &mut Reader<'_>, origin: Origin) -> Result<(), HostError> {
-        match (self.tree.object_of(origin).kind, self.archive_entry(origin)) {
-            (Kind::File, _) => reader.read(self.loaded, origin, |_| Ok(())),
-            (_, Some((file, archive, entry))) => {
-                let place = self.loaded.place(origin.layer);
-                reader.read_entry(file, archive, entry, &place, |_| Ok(()))
-            }
-            (_, None) => Ok(()),
+            .map(|&node| self.tree.provider(node));
+        match failure {
+            None => Ok(admitted),
+            Some(failure) => Err(self.verifier().first_bad_entry(failure, origins)),
         }
     }
 
@@ -304,7 +258,7 @@ impl Extraction<'_> {
             let mut reader = Reader::new(self.budget);
             for &node in *nodes {
                 let origin = self.tree.provider(node);
-                self.verify(&mut reader, origin)?;
+                self.verifier().verify(&mut reader, origin)?;
                 let mut waived = waived
                     .lock()
                     .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -323,17 +277,6 @@ impl Extraction<'_> {
                 .unwrap_or_else(std::sync::PoisonError::into_inner),
         );
         Ok(())
-    }
-
-    /// The entry of an archive that an object comes from, if it comes from one.
-    fn archive_entry(&self, origin: Origin) -> Option<(&File, &crate::archive::Archive, u32)> {
-        let layer = self.loaded.stack.get(origin.layer)?;
-        let (LayerForm::Archive(archive), Source::Archive(file)) =
-            (&layer.form, self.loaded.source(origin.layer)?)
-        else {
-            return None;
-        };
-        Some((file, archive, layer.entry_of(origin.node)?))
     }
 
     fn create_symlinks(&self, root: &Root<BorrowedFd<'_>>) -> Result<(), HostError> {
@@ -406,7 +349,7 @@ impl Writer<'_> {
     fn read_ahead(&mut self, files: &[NodeId]) {
         let Some(&first) = files.first() else { return };
         let origin = self.extraction.tree.provider(first);
-        let Some((file, archive, entry)) = self.extraction.archive_entry(origin) else {
+        let Some((file, archive, entry)) = self.extraction.verifier().archive_entry(origin) else {
             return;
         };
         let Some(first) = archive.entries().get(entry as usize) else {
@@ -418,7 +361,7 @@ impl Writer<'_> {
         let run = files.iter().map_while(|&next| {
             let next = self.extraction.tree.provider(next);
             let (_, archive, entry) = (next.layer == origin.layer)
-                .then(|| self.extraction.archive_entry(next))
+                .then(|| self.extraction.verifier().archive_entry(next))
                 .flatten()?;
             archive.entries().get(entry as usize)
         });

@@ -1,11 +1,13 @@
 //! All effects: files, threads, signals. A plan comes in, the machine changes, and every failure says what was attempted, on
 //! what, and why.
 
+pub mod assemble;
 pub mod budget;
 pub mod cache;
 pub mod child;
 pub mod compare;
 pub mod content;
+pub mod deflate;
 pub mod destination;
 pub mod extract;
 mod inflate;
@@ -28,6 +30,7 @@ pub mod root;
 pub mod source;
 pub mod stage;
 pub mod standing;
+mod verify;
 mod whole_file;
 
 use std::fmt;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::Cache;
+use crate::digest::Digest;
 use crate::environment::HOOKS;
 use crate::host::HostError;
 
@@ -25,12 +26,7 @@ impl Cache {
         for hook in HOOKS {
             hash.update(hook.content);
         }
-        let version = hash.finalize();
-        let version: String = version
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let version = Digest(hash.finalize().into()).hex();
         let directory = self.path().join(FOLDER).join(version);
         for hook in HOOKS {
             let path = directory.join(hook.path);
