@@ -49,6 +49,7 @@
 //! - No count or size in an archive decides an allocation.
 
 pub mod archive;
+pub mod bytecode;
 pub mod check;
 pub mod collisions;
 pub mod diff;

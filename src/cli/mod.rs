@@ -29,6 +29,7 @@ mod layer;
 mod list;
 mod mount;
 mod mount_advice;
+mod pack;
 mod package;
 mod packages;
 mod probe;
@@ -134,6 +135,7 @@ enum Command {
     Mount(mount::MountArgs),
     Probe(probe::ProbeArgs),
     Umount(mount::UmountArgs),
+    Pack(pack::PackArgs),
     Which(which::WhichArgs),
     Check(check::CheckArgs),
     Collisions(collisions::CollisionsArgs),
@@ -163,6 +165,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Mount(arguments) => mount::mount(&arguments, &cli.global, &report),
         Command::Probe(arguments) => probe::run(&arguments, &cli.global, &report),
         Command::Umount(arguments) => mount::unmount(&arguments, &cli.global, &report),
+        Command::Pack(arguments) => pack::run(&arguments, &cli.global, &report),
         Command::Which(arguments) => which::run(&arguments, &cli.global, &report),
         Command::Check(arguments) => check::run(&arguments, &cli.global, &report),
         Command::Collisions(arguments) => collisions::run(&arguments, &cli.global, &report),

@@ -74,6 +74,14 @@ impl Place {
         Ok(Self::Stdout)
     }
 
+    /// The file, if it is one.
+    pub(crate) const fn file(&self) -> Option<&Output> {
+        match self {
+            Self::File(output) => Some(output),
+            Self::Stdout => None,
+        }
+    }
+
     fn shown(&self) -> String {
         match self {
             Self::File(output) => output.path().display().to_string(),

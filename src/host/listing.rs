@@ -17,6 +17,10 @@ use crate::layer::{Layer, Listing, NameHasher};
 use crate::plan::{LimitExceeded, Limits};
 use crate::timestamp::Timestamp;
 
+/// What of a directory is part of the layer: asked for each name below it, and whether that is a directory's. What lies in a
+/// directory that is not kept is never looked at.
+pub type Keep<'k> = &'k (dyn Fn(&[u8], bool) -> bool + Sync);
+
 /// What a directory holds.
 pub(super) struct Listed {
     /// The layer that it makes.
@@ -26,14 +30,25 @@ pub(super) struct Listed {
     pub(super) changed: (i64, i64),
 }
 
-/// Lists a directory.
-///
-/// The fingerprint is of all names, kinds, modes, sizes, times and changes of state: no content is read.
+/// Lists a directory, all of it.
 pub(super) fn load_directory(
     root: &Path,
     place: &LayerPlace,
     limits: Limits,
     hasher: &NameHasher,
+) -> Result<Listed, HostError> {
+    load_kept(root, place, limits, hasher, &|_, _| true)
+}
+
+/// Lists what is kept of a directory.
+///
+/// The fingerprint is of all names, kinds, modes, sizes, times and changes of state: no content is read.
+pub(super) fn load_kept(
+    root: &Path,
+    place: &LayerPlace,
+    limits: Limits,
+    hasher: &NameHasher,
+    is_kept: Keep<'_>,
 ) -> Result<Listed, HostError> {
     let own = std::fs::metadata(root).map_err(|error| place.failed("examine the layer", error))?;
     let mut changed = (own.ctime(), own.ctime_nsec());
@@ -42,7 +57,11 @@ pub(super) fn load_directory(
     let mut names_bytes = 0;
     let mut fingerprint = Sha256::new().chain_update(b"directory");
     let walk = WalkDir::new(root).min_depth(1).follow_links(false);
-    for found in walk.sort_by_file_name() {
+    let walk = walk.sort_by_file_name().into_iter().filter_entry(|found| {
+        let name = found.path().strip_prefix(root).unwrap_or(found.path());
+        is_kept(name.as_os_str().as_bytes(), found.file_type().is_dir())
+    });
+    for found in walk {
         let failed =
             |at: &Path, error| place.failed_at("examine it", &format!("`{}`", at.display()), error);
         let found = found.map_err(|error| {

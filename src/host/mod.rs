@@ -3,6 +3,7 @@
 
 pub mod assemble;
 pub mod budget;
+pub mod bytecode;
 pub mod cache;
 pub mod child;
 pub mod compare;
@@ -10,6 +11,7 @@ pub mod content;
 pub mod deflate;
 pub mod destination;
 pub mod extract;
+pub mod ignored;
 mod inflate;
 pub mod inspect;
 pub mod interrupt;
@@ -18,6 +20,7 @@ pub mod mount;
 mod moves;
 pub mod namespace;
 pub mod output;
+pub mod pack;
 pub mod places;
 pub mod probe;
 pub mod process;

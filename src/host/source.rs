@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -16,7 +16,8 @@ use super::budget::Budget;
 use super::cache::{Cache, digest_of};
 use super::content::Reader;
 use super::interrupt::Interrupt;
-use super::listing::{Listed, load_directory};
+pub use super::listing::Keep;
+use super::listing::{Listed, load_kept};
 use super::{HostError, LayerPlace, OtherDigest};
 use crate::archive::{
     Archive, DirectoryLocation, MAX_DIRECTORY_BYTES, Refusal, Rule, Strictness, TAIL_BYTES,
@@ -134,9 +135,55 @@ impl LoadedStack {
             .par_iter()
             .map(|(input, place)| load_layer(input, place, options, budget, &hasher))
             .collect();
-        let mut layers = Vec::with_capacity(inputs.len());
+        let places = inputs.iter().map(|(_, place)| place.clone());
+        Self::of(loaded.into_iter().zip(places), hasher)
+    }
+
+    /// Reads directories, each without what it does not keep.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the lowest one that cannot be read or is refused.
+    pub fn load_directories(
+        inputs: &[(&Path, Keep<'_>)],
+        limits: Limits,
+    ) -> Result<Self, HostError> {
+        let hasher = NameHasher::new();
+        let load = |(index, (path, is_kept)): (usize, &(&Path, Keep<'_>))| {
+            let place = LayerPlace {
+                number: index + 1,
+                of: inputs.len(),
+                source: path.display().to_string(),
+            };
+            let file = open(&LayerInput::Path(path.to_path_buf()))
+                .map_err(|error| place.failed("open the directory", error))?;
+            let metadata = file
+                .metadata()
+                .map_err(|error| place.failed("examine the directory", error))?;
+            if !metadata.is_dir() {
+                let reason = "it is not a directory";
+                let error = io::Error::new(io::ErrorKind::NotADirectory, reason);
+                return Err(place.failed("open the directory", error));
+            }
+            let identity = Some((metadata.dev(), metadata.ino()));
+            let loaded = listed(path, file, identity, &place, limits, &hasher, is_kept)?;
+            Ok((loaded, place))
+        };
+        let loaded: Result<Vec<(Loaded, LayerPlace)>, HostError> =
+            inputs.iter().enumerate().map(load).collect();
+        let loaded = loaded?.into_iter();
+        let all = Self::of(loaded.map(|(loaded, place)| (Ok(loaded), place)), hasher)?;
+        limits.judge(&all.stack)?;
+        Ok(all)
+    }
+
+    fn of(
+        loaded: impl ExactSizeIterator<Item = (Result<Loaded, HostError>, LayerPlace)>,
+        hasher: NameHasher,
+    ) -> Result<Self, HostError> {
+        let mut layers = Vec::with_capacity(loaded.len());
         let mut all = Self::empty(hasher);
-        for (loaded, (_, place)) in loaded.into_iter().zip(inputs) {
+        for (loaded, place) in loaded {
             let Loaded {
                 layer,
                 source,
@@ -145,7 +192,7 @@ impl LoadedStack {
             } = loaded?;
             layers.push(layer);
             all.sources.push(source);
-            all.places.push(place.clone());
+            all.places.push(place);
             all.identities.push(identity);
             all.fingerprints.push(fingerprint);
         }
@@ -264,12 +311,33 @@ fn load_layer(
     if !metadata.is_dir() {
         return load_archive(file, identity, place, options, budget, hasher);
     }
+    let everything = &|_: &[u8], _| true;
+    listed(
+        path,
+        file,
+        identity,
+        place,
+        options.limits,
+        hasher,
+        everything,
+    )
+}
+
+fn listed(
+    path: &Path,
+    directory: File,
+    identity: Option<FileIdentity>,
+    place: &LayerPlace,
+    limits: Limits,
+    hasher: &NameHasher,
+    is_kept: Keep<'_>,
+) -> Result<Loaded, HostError> {
     let Listed {
         layer, fingerprint, ..
-    } = load_directory(path, place, options.limits, hasher)?;
+    } = load_kept(path, place, limits, hasher, is_kept)?;
     Ok(Loaded {
         layer,
-        source: Source::Directory(file.into()),
+        source: Source::Directory(directory.into()),
         identity,
         fingerprint,
     })

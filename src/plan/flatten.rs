@@ -103,11 +103,11 @@ impl FlattenPlan {
         Ok(self)
     }
 
-    /// Gives every entry the mode that Lambda needs and no more: 0755 to directories and to files that somebody may execute,
+    /// Gives the entries that `is_meant` names the mode that Lambda needs and no more: 0755 to directories and to files that somebody may execute,
     /// 0644 to the others. "644 for non-executable files, 755 for directories and executable files" (AWS Lambda Developer
     /// Guide, *Working with .zip file archives for Python Lambda functions*).
-    pub fn normalise_modes(&mut self) {
-        for entry in &mut self.entries {
+    pub fn normalise_modes(&mut self, is_meant: impl Fn(&PlannedEntry) -> bool) {
+        for entry in self.entries.iter_mut().filter(|entry| is_meant(entry)) {
             entry.mode = match entry.kind {
                 Kind::Directory => Mode::DIRECTORY,
                 Kind::File if entry.mode.bits() & 0o111 != 0 => Mode::from_bits(0o755),
@@ -119,10 +119,8 @@ impl FlattenPlan {
 
     /// Gives the entries that `is_meant` names one time.
     pub fn set_times(&mut self, modified: Timestamp, is_meant: impl Fn(&PlannedEntry) -> bool) {
-        for entry in &mut self.entries {
-            if is_meant(entry) {
-                entry.modified = modified;
-            }
+        for entry in self.entries.iter_mut().filter(|entry| is_meant(entry)) {
+            entry.modified = modified;
         }
     }
 

@@ -1,0 +1,290 @@
+//! `pack`: a directory as a reproducible layer zip.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use rayon::ThreadPool;
+
+use slashopt::host::assemble::Assembly;
+use slashopt::host::budget::Budget;
+use slashopt::host::bytecode::Python;
+use slashopt::host::extract::read_umask;
+use slashopt::host::interrupt::Interrupt;
+use slashopt::host::pack::{Packed, Packing};
+use slashopt::merge::{LinkedDirectory, MergedTree};
+use slashopt::path::{Escaped, LayerPath};
+use slashopt::plan::{EXAMPLES, FlattenPlan, Limits, Unwritable};
+use slashopt::runtime::{Family, Runtime};
+use slashopt::timestamp::Timestamp;
+
+use super::env::{EXECUTION_ENVIRONMENT, RUNTIME_HELP, find_runtime};
+use super::failure::{Exit, Failure};
+use super::package::{LevelArgs, Place, Writing};
+use super::report::Report;
+use super::stack::{Quota, thread_pool};
+use super::{GlobalArgs, Outcome};
+
+const WHAT: &str = "cannot pack";
+/// See <https://reproducible-builds.org/specs/source-date-epoch/>.
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// Pack a directory into a reproducible layer zip
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The same content gives the same bytes on every machine: names sorted, one time (SOURCE_DATE_EPOCH, or 1980-01-01), modes 0644
+and 0755, links as they are. Hidden files are packed, and .gitignore is not read: only .slashoptignore, at the top of the
+directory and in the syntax of .gitignore, leaves files out.
+
+Examples:
+  slashopt pack ./layer --output layer.zip --runtime python3.13
+  slashopt pack ./site-packages --under python --pyc --runtime python3.13 --output layer.zip
+  SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) slashopt pack ./layer --output - | sha256sum")]
+pub(crate) struct PackArgs {
+    /// Pack what this directory holds
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// Write the zip here, whole or not at all; `-` is standard output
+    #[arg(
+        short,
+        long,
+        value_name = "ZIP",
+        env = "SLASHOPT_OUTPUT",
+        hide_env = true
+    )]
+    output: PathBuf,
+    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
+    runtime: Option<String>,
+    /// Put everything below this directory of the layer, such as `python`
+    #[arg(long, value_name = "DIR")]
+    under: Option<PathBuf>,
+    /// Keep the times of the files
+    #[arg(long)]
+    keep_times: bool,
+    /// Keep the permission bits of the files
+    #[arg(long)]
+    keep_modes: bool,
+    /// Compile all Python sources with the runtime's own interpreter, so that they stay compiled in the cloud
+    #[arg(long)]
+    pyc: bool,
+    #[command(flatten)]
+    level: LevelArgs,
+    /// What exceeding AWS's quotas is worth
+    #[arg(long, value_enum, default_value_t = Quota::Warn, value_name = "WHAT", env = "SLASHOPT_QUOTA", hide_env = true)]
+    quota: Quota,
+    /// Use this many threads instead of one for each processor that may be used
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024), value_name = "N", env = "SLASHOPT_THREADS", hide_env = true)]
+    threads: Option<u16>,
+}
+
+pub(crate) fn run(arguments: &PackArgs, global: &GlobalArgs, report: &Report) -> Outcome {
+    global.only_text_or_json()?;
+    let umask = read_umask();
+    let interrupt = Interrupt::install();
+    let runtime = match &arguments.runtime {
+        Some(identifier) => Some(find_runtime(identifier, "--runtime")?),
+        None => None,
+    };
+    let under = under(arguments.under.as_deref())?;
+    let modified = source_date_epoch()?;
+    let place = Place::parse(&arguments.output, WHAT, global)?;
+    let pool = thread_pool(arguments.threads)?;
+    let budget = Budget::default();
+
+    let packed = load(arguments, runtime, &under, &place, &pool, &interrupt)?;
+    let tree = MergedTree::merge(
+        &packed.loaded.stack,
+        LinkedDirectory::Replace,
+        &packed.loaded.hasher,
+    );
+    let mut warnings = Vec::new();
+    let plan = plan(arguments, &packed, &tree, &under, modified, &mut warnings)?;
+    findings(&plan, &mut warnings);
+
+    let assembly = Assembly {
+        loaded: &packed.loaded,
+        tree: &tree,
+        plan: &plan,
+        pool: &pool,
+        budget: &budget,
+        interrupt: &interrupt,
+        level: arguments.level.level(),
+    };
+    let writing = Writing {
+        what: WHAT,
+        quota: arguments.quota,
+        umask,
+        report,
+    };
+    // Nothing is lenient about a directory.
+    let package = writing.write(&assembly, &place, &mut warnings, |_| String::new())?;
+    for warning in &warnings {
+        report.warning(warning);
+    }
+    let left_out = match packed.ignored {
+        0 => String::new(),
+        ignored => format!("left out: {ignored} by .slashoptignore\n"),
+    };
+    let text = package.to_text() + &left_out;
+    let mut json = package.to_json(&warnings);
+    json.insert("ignored".to_owned(), packed.ignored.into());
+    package.tell(report, global, &text, json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What Lambda would make of the layer: the place where the rules of `check` are to be asked. The quotas are judged where
+/// the archive is written.
+fn findings(plan: &FlattenPlan, warnings: &mut Vec<String>) {
+    if plan.entries().is_empty() {
+        let sentence = "Uploaded file must be a non-empty zip";
+        warnings.push(format!("AWS Lambda would refuse this layer: {sentence}"));
+    }
+}
+
+/// Reads the directory, and compiles its sources if that is wanted.
+fn load(
+    arguments: &PackArgs,
+    runtime: Option<&'static Runtime>,
+    under: &LayerPath,
+    place: &Place,
+    pool: &ThreadPool,
+    interrupt: &Interrupt,
+) -> Result<Packed, Failure> {
+    let packing = Packing {
+        directory: &arguments.directory,
+        output: place.file(),
+        limits: Limits::default(),
+        interrupt,
+    };
+    let packed = if arguments.pyc {
+        let version = python_version(runtime)?;
+        let python = Python::find(version).map_err(|error| {
+            Failure::host(WHAT, error).hint(format!(
+                "--pyc needs the interpreter of the runtime: install Python {version} as `python{version}`, or leave --pyc out"
+            ))
+        })?;
+        packing.load_compiled(&python, under, pool.current_num_threads())
+    } else {
+        packing.load()
+    };
+    packed.map_err(|error| {
+        let failure = Failure::host(WHAT, error);
+        if arguments.directory.is_file() {
+            failure.hint("pack takes a directory; flatten makes one zip of several")
+        } else {
+            failure
+        }
+    })
+}
+
+/// The version of the runtime's interpreter.
+fn python_version(runtime: Option<&'static Runtime>) -> Result<&'static str, Failure> {
+    let here = env::var(EXECUTION_ENVIRONMENT).ok();
+    let here = here.as_deref().and_then(Runtime::identifier_in);
+    let runtime = match (runtime, here) {
+        (Some(runtime), _) => runtime,
+        (None, Some(here)) => find_runtime(here, EXECUTION_ENVIRONMENT)?,
+        (None, None) => {
+            let message = format!("{WHAT}: --pyc: for which runtime is not said");
+            return Err(Failure::usage(message).hint("add --runtime, such as --runtime python3.13"));
+        }
+    };
+    if runtime.family != Family::Python {
+        let message = format!("{WHAT}: --pyc: {} does not run Python", runtime.identifier);
+        return Err(Failure::usage(message).hint("leave --pyc out, or name a Python runtime"));
+    }
+    Ok(runtime.version)
+}
+
+/// Decides what becomes an entry, with which mode and time.
+fn plan(
+    arguments: &PackArgs,
+    packed: &Packed,
+    tree: &MergedTree<'_>,
+    under: &LayerPath,
+    modified: Timestamp,
+    warnings: &mut Vec<String>,
+) -> Result<FlattenPlan, Failure> {
+    let unwritable = |unwritable: Unwritable| {
+        Failure::new(Exit::Refused, format!("{WHAT}: {unwritable}"))
+            .hint("no layer can hold this path: rename it")
+    };
+    let mut plan = FlattenPlan::new(tree).map_err(unwritable)?;
+    if !arguments.keep_times {
+        let stale = packed
+            .drop_timestamp_based(&mut plan)
+            .map_err(|error| Failure::host(WHAT, error))?;
+        if !stale.is_empty() {
+            let (what, them) = if stale.len() == 1 {
+                ("timestamp-based .pyc file is", "it")
+            } else {
+                ("timestamp-based .pyc files are", "them")
+            };
+            warnings.push(format!(
+                "{} {what} left out, as Python would not use {them} with other times: --pyc compiles for the cloud, --keep-times keeps {them}",
+                stale.len()
+            ));
+        }
+    }
+    if let Some(compiled) = &packed.compiled
+        && !compiled.skipped.is_empty()
+    {
+        let count = compiled.skipped.len();
+        warnings.push(format!(
+            "{count} Python {} not be compiled: {}",
+            if count == 1 {
+                "source could"
+            } else {
+                "sources could"
+            },
+            listed(&compiled.skipped)
+        ));
+    }
+    plan.normalise_modes(|entry| !arguments.keep_modes || !packed.is_own(entry));
+    let mut plan = plan.placed_under(under).map_err(unwritable)?;
+    plan.set_times(modified, |entry| {
+        !arguments.keep_times || !packed.is_own(entry)
+    });
+    Ok(plan)
+}
+
+fn listed(names: &[Vec<u8>]) -> String {
+    let shown: Vec<String> = names
+        .iter()
+        .take(EXAMPLES)
+        .map(|name| format!("`{}`", Escaped(name)))
+        .collect();
+    match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn under(typed: Option<&Path>) -> Result<LayerPath, Failure> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let Some(typed) = typed else {
+        return Ok(LayerPath::root());
+    };
+    LayerPath::parse(typed.as_os_str().as_bytes()).map_err(|error| {
+        Failure::usage(format!("{WHAT}: --under: `{}`: {error}", typed.display()))
+            .hint("name a directory of the layer, such as `python` or `nodejs/node_modules`")
+    })
+}
+
+/// The time of every entry.
+fn source_date_epoch() -> Result<Timestamp, Failure> {
+    let Some(value) = env::var_os(SOURCE_DATE_EPOCH).filter(|value| !value.is_empty()) else {
+        return Ok(Timestamp::ZIP_EPOCH);
+    };
+    let seconds = value.to_str().and_then(|value| value.parse::<i64>().ok());
+    let time = seconds.filter(|&seconds| seconds >= 0).map(Timestamp);
+    time.filter(|time| time.in_archive() == *time)
+        .ok_or_else(|| {
+            let message = format!(
+                "{WHAT}: {SOURCE_DATE_EPOCH}: `{}` is no time that a zip archive can hold",
+                value.display()
+            );
+            Failure::usage(message).hint("give the seconds since 1970, as `date +%s` prints them")
+        })
+}
