@@ -32,6 +32,8 @@
 //! of it and a stack of layers, [`merge`] decides who wins, [`collisions`] says what was lost, [`plan`] what has to be done to
 //! extract it, [`mount_plan`] what to mount it, [`summary`] what there is to say of it, [`quota`] what AWS would say. [`runtime`] is the table of runtimes, [`environment`] computes the variables. [`host`] is
 //! everything that touches the machine.
+//! [`quota`] what AWS would say. [`runtime`] is the table of runtimes, [`environment`] computes the variables. [`bytecode`]
+//! knows Python's compiled modules. [`host`] is everything that touches the machine.
 //!
 //! # Words
 //!

@@ -1,7 +1,7 @@
 //! One archive to be written: where it goes, what AWS would say of it, and what there is to tell.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -65,7 +65,7 @@ impl Place {
             ))
             .hint("name a file"));
         }
-        if io::stdout().is_terminal() {
+        if Report::is_terminal() {
             return Err(
                 Failure::usage(format!("{what}: --output: standard output is a terminal"))
                     .hint("name a file, or redirect standard output"),

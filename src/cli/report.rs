@@ -81,6 +81,11 @@ impl Report {
         !self.is_quiet && !self.is_json && std::io::stderr().is_terminal()
     }
 
+    /// Whether results are shown to somebody who reads them as text.
+    pub(crate) fn is_terminal() -> bool {
+        std::io::stdout().is_terminal()
+    }
+
     /// Writes a result to standard output. A reader that has seen enough ends the program quietly.
     #[expect(clippy::unused_self, reason = "one writer for everything")]
     pub(crate) fn result(&self, bytes: &[u8]) -> Result<(), Failure> {

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempPath;
 
+use super::root::names_in;
 use super::{Abandoned, HostError};
 
 /// Where a file is to appear.
@@ -129,10 +130,14 @@ impl Output {
     /// Removes files of runs that were killed: those that nobody has locked.
     fn reclaim(&self) {
         let prefix = self.prefix();
-        let found = fs::read_dir(&self.parent).into_iter().flatten().flatten();
-        for found in found.filter(|found| found.file_name().as_bytes().starts_with(&prefix)) {
-            let path = found.path();
-            if !found.file_type().is_ok_and(|kind| kind.is_file()) {
+        // The standard library's iterator panics when closing fails.
+        let names = File::open(&self.parent)
+            .ok()
+            .and_then(|directory| names_in(directory.into()).ok())
+            .unwrap_or_default();
+        for name in names.iter().filter(|name| name.starts_with(&prefix)) {
+            let path = self.parent.join(OsStr::from_bytes(name));
+            if !fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
                 continue;
             }
             let removed = File::open(&path).and_then(|file| {

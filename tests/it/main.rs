@@ -26,6 +26,12 @@ mod properties;
 /// What is in the root: order, kinds, modes, times, links, conflicts, the kinds of layers.
 mod extract;
 
+/// Several layers as one archive: it extracts to what they extract to.
+mod flatten;
+
+/// A directory as an archive: the same content gives the same bytes, and every reader finds it.
+mod pack;
+
 /// The runtime environment: formats, targets, real interpreters.
 mod environment;
 
