@@ -11,7 +11,7 @@ use slashopt::host::budget::Budget;
 use slashopt::host::inspect::package_facts;
 use slashopt::host::source::LoadedStack;
 use slashopt::merge::{MergedTree, Origin};
-use slashopt::packages::Packages;
+use slashopt::packages::{Cures, Packages};
 use slashopt::plan::{OnCollision, OnTypeConflict};
 use slashopt::runtime::Runtime;
 
@@ -62,6 +62,7 @@ pub(crate) struct Found<'a> {
     pub(crate) collisions: &'a Collisions,
     pub(crate) packages: &'a Packages,
     pub(crate) explanation: &'a Explanation,
+    pub(crate) cures: &'a Cures<'a>,
     pub(crate) runtime: Option<&'static Runtime>,
     /// Nobody named the runtime: the folders of the layers speak for no other one.
     pub(crate) is_assumed: bool,
@@ -111,6 +112,7 @@ pub(crate) fn run(arguments: &CollisionsArgs, global: &GlobalArgs, report: &Repo
         collisions: &collisions,
         packages: &packages,
         explanation: &Explanation::of(&collisions, &packages),
+        cures: &Cures::new(&packages, &loaded.stack),
         runtime,
         is_assumed: named.is_none(),
     };

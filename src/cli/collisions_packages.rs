@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use slashopt::collisions::{Class, Counts};
 use slashopt::entry::{Kind, Object};
 use slashopt::merge::Origin;
-use slashopt::packages::{Ecosystem, Package, PackageId, PackageSet, SharedClasses, State};
+use slashopt::packages::{Cure, Ecosystem, Package, PackageId, PackageSet, SharedClasses, State};
 
 use super::check_text::count;
 use super::collisions::Found;
@@ -187,9 +187,9 @@ impl<'a> Contests<'a> {
         })
     }
 
-    fn cure(self, set: &PackageSet) -> Option<slashopt::packages::Cure> {
+    fn cure(self, set: &PackageSet) -> Option<Cure> {
         self.winner(set)?;
-        self.0.packages.cure(set, &self.0.loaded.stack)
+        self.0.cures.of(set)
     }
 
     /// `3 files of the others are left among it, such as …`, code first.
@@ -348,7 +348,7 @@ impl<'a> Contests<'a> {
             json!({
                 "winner": jar(shared.winner),
                 "loser": jar(shared.loser),
-                "count": shared.count,
+                "classes": shared.count,
                 "example": shared.example,
             })
         });

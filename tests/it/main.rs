@@ -83,8 +83,13 @@ mod cache;
 /// The cache among processes: at once, killed, pruned, after a power cut.
 mod cache_life;
 
+/// `collisions`: what is told of them, in each format, and that it is so.
+mod collisions;
 /// What is mounted is what is extracted.
 mod mount_plan;
+
+/// `diff`: what is told of two sides, judged by git, diff, Python and the model.
+mod diff;
 
 /// What cannot be done: status, message, hint, nothing left behind.
 mod errors;

@@ -298,6 +298,14 @@ impl Merge {
         classes.filter(|found| **found == class).count() as u64
     }
 
+    /// The class of every path that collides.
+    pub(crate) fn classes(&self) -> BTreeMap<Vec<u8>, Class> {
+        let classes = self.collisions.iter();
+        classes
+            .map(|(path, class)| (path.join(&b'/'), *class))
+            .collect()
+    }
+
     /// Whether `--on-type-conflict error` must refuse.
     pub(crate) fn has_type_conflict(&self) -> bool {
         !self.type_conflicts.is_empty()

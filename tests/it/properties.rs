@@ -74,7 +74,7 @@ struct Packing {
 /// A layer as it is generated: what it says, and how that is packed.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
-    entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     packings: Vec<Packing>,
     is_zip64: bool,
 }
@@ -365,7 +365,7 @@ pub(crate) fn stack() -> impl Strategy<Value = Vec<Layer>> {
         })
 }
 
-fn entries(stack: &[Layer]) -> Vec<Vec<Entry>> {
+pub(crate) fn entries(stack: &[Layer]) -> Vec<Vec<Entry>> {
     stack.iter().map(|layer| layer.entries.clone()).collect()
 }
 
@@ -420,7 +420,7 @@ fn check_against(model: &Merge, tree: &Tree, json: &Value) -> Result<(), TestCas
 
 /// What `follow` makes of the stack, unless that depends on the order of the entries in an archive, of which the contract says
 /// nothing.
-fn followed(layers: &[Vec<Entry>]) -> Option<Merge> {
+pub(crate) fn followed(layers: &[Vec<Entry>]) -> Option<Merge> {
     let merged = merge(layers, OnTypeConflict::Follow);
     let forwards: Vec<Vec<Entry>> = layers
         .iter()

@@ -7,8 +7,8 @@
 )]
 
 pub(crate) mod command;
-pub(crate) mod restricted;
 pub(crate) mod readers;
+pub(crate) mod restricted;
 pub(crate) mod strace;
 pub(crate) mod tree;
 pub(crate) mod zip;
