@@ -102,7 +102,12 @@ impl Record {
         match written {
             Err(error) if is_without_attributes(error) => {
                 let name = file_name(root).ok_or(error)?;
-                let folder = cache.open_or_make()?.make_below(ROOTS)?;
+                let folder = cache.open_or_make().map_err(|(path, error)| {
+                    let path = path.display();
+                    io::Error::new(error.kind(), format!("the cache folder `{path}`: {error}"))
+                })?;
+                let folder = folder.make_below(ROOTS)?;
+                whole_file::sweep(&folder);
                 whole_file::write(&folder, &name, text.as_bytes(), Mode::FILE, true)
             }
             Err(error) => Err(error.into()),

@@ -80,9 +80,10 @@ impl CacheFolder {
             .find_map(|folder| Folder::open(folder).ok())
     }
 
-    /// Opens the first that can be written, made if need be; the one that the user named also if it can only be read.
-    pub(in crate::host) fn open_or_make(&self) -> io::Result<Folder> {
-        let mut failure = io::Error::from(Errno::ENOENT);
+    /// Opens the first that can be written, made if need be; the one that the user named also if it can only be read. If there
+    /// is none, which was tried last, and why not.
+    pub(in crate::host) fn open_or_make(&self) -> Result<Folder, (PathBuf, io::Error)> {
+        let mut failure = (PathBuf::new(), io::Error::from(Errno::ENOENT));
         for path in &self.candidates {
             let opened = match Folder::open(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => self.make(path),
@@ -90,8 +91,8 @@ impl CacheFolder {
             };
             match opened {
                 Ok(folder) if folder.is_writable || self.is_named => return Ok(folder),
-                Ok(_) => failure = named(path, &Errno::EACCES.into()),
-                Err(error) => failure = named(path, &error),
+                Ok(_) => failure = (path.clone(), Errno::EACCES.into()),
+                Err(error) => failure = (path.clone(), error),
             }
         }
         Err(failure)
@@ -111,10 +112,6 @@ impl CacheFolder {
         uninterrupted(|| fchmod(&folder.directory, ModeBits::from_bits_truncate(0o755)))?;
         Folder::open(path)
     }
-}
-
-fn named(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
 }
 
 impl Folder {

@@ -153,10 +153,13 @@ impl Cache {
     ///
     /// Why none of the folders can be used.
     pub fn open(folders: &CacheFolder) -> Result<Self, HostError> {
-        folders
-            .open_or_make()
+        let folder = folders.open_or_make();
+        folder
             .map(|folder| Self { folder })
-            .map_err(|error| HostError::io("open it", "the cache", error))
+            .map_err(|(path, error)| {
+                let place = format!("`{}`", path.display());
+                HostError::io("use it as the cache", place, error)
+            })
     }
 
     /// Where it is.
