@@ -1,9 +1,9 @@
 //! A stack of trees that are there: how it is mounted, what that takes besides, and what is recorded of it.
 
-use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
+use rayon::prelude::*;
 
 use super::build::Builder;
 use super::draft::Draft;
@@ -11,7 +11,7 @@ use super::layers::Wanted;
 use super::lock::{Sharing, try_own};
 use super::stack_record::{StackLayer, StackRecord, StackTree, stack_digest};
 use super::store::{MOST_RECORD_BYTES, STACKS, TREES};
-use super::tree_record::{ManifestNode, TreeKey, TreeKind, TreeRecord, layer_of, nodes_of};
+use super::tree_record::{TreeKey, TreeKind, TreeRecord, encode_manifest, layer_of, nodes_of};
 use crate::archive::Strictness;
 use crate::collisions::SameBytes;
 use crate::digest::Digest;
@@ -20,7 +20,7 @@ use crate::host::compare::classify;
 use crate::host::root::Root;
 use crate::host::source::{LoadedStack, Source};
 use crate::host::{HostError, whole_file};
-use crate::layer::NameHasher;
+use crate::layer::{Layer, NameHasher};
 use crate::merge::{MergedTree, NodeId};
 use crate::mount_plan::MountPlan;
 use crate::plan::{ExtractPlan, OnCollision};
@@ -28,7 +28,7 @@ use crate::summary::Summary;
 
 impl Builder<'_> {
     /// Decides how the stack is mounted and builds what that takes; `Ok(None)` when a tree turns out not to be what its record
-    /// says, which then is gone. The record is handed back where it could not be written.
+    /// says. The record is handed back where it could not be written.
     #[expect(
         clippy::option_option,
         reason = "whether it worked, and whether it is recorded"
@@ -40,25 +40,26 @@ impl Builder<'_> {
         locks: Option<&OwnedFd>,
     ) -> Result<Option<Option<StackRecord>>, HostError> {
         let hasher = NameHasher::new();
-        let mut records: HashMap<Digest, (TreeRecord, Vec<ManifestNode>)> = HashMap::new();
+        let known: Vec<Option<(TreeRecord, Layer)>> = self.pool.install(|| {
+            wanted
+                .par_iter()
+                .zip(digests)
+                .map(|(wanted, &digest)| {
+                    let record = self.cache.tree_record(TreeKey::layer(digest))?;
+                    let nodes = self.cache.manifest(&record)?;
+                    let layer = layer_of(wanted.place.source.clone(), &nodes, &hasher)?;
+                    Some((record, layer))
+                })
+                .collect()
+        });
         let mut trees = Vec::with_capacity(digests.len());
         let mut layers = Vec::with_capacity(digests.len());
-        for (wanted, &digest) in wanted.iter().zip(digests) {
+        for ((wanted, &digest), known) in wanted.iter().zip(digests).zip(known) {
             let key = TreeKey::layer(digest);
-            let known = if let Some(known) = records.remove(&digest) {
-                known
-            } else {
-                let record = self.cache.tree_record(key);
-                let manifest = record
-                    .as_ref()
-                    .and_then(|record| self.cache.manifest(record));
-                let Some(known) = record.zip(manifest) else {
-                    self.left_behind.extend(self.cache.discard(key));
-                    return Ok(None);
-                };
-                known
+            let (Some((record, layer)), Ok((directory, _))) = (known, self.cache.open_tree(key))
+            else {
+                return Ok(None);
             };
-            let (record, nodes) = &known;
             if self.policy.strictness == Strictness::Strict
                 && let Some(admitted) = record.admitted.first()
             {
@@ -67,20 +68,14 @@ impl Builder<'_> {
                     admitted: Box::new(admitted.clone()),
                 });
             }
-            let layer = layer_of(wanted.place.source.clone(), nodes, &hasher);
-            let (Some(layer), Ok((directory, _))) = (layer, self.cache.open_tree(key)) else {
-                self.left_behind.extend(self.cache.discard(key));
-                return Ok(None);
-            };
             trees.push((layer, Source::Tree(directory), wanted.place.clone()));
             layers.push(StackLayer {
                 digest,
                 code_bytes: record.code_bytes,
                 unzipped_bytes: record.unzipped_bytes,
                 entries: record.entries,
-                admitted: record.admitted.clone(),
+                admitted: record.admitted,
             });
-            records.insert(digest, known);
         }
         let loaded = LoadedStack::of_layers(trees, hasher);
         let Some((summary, mounted)) = self.merge(&loaded, digests, locks)? else {
@@ -216,7 +211,7 @@ impl Builder<'_> {
                 .all(|node| node.object.kind != Kind::File || node.object.crc32.is_some()),
             "trees of layers know their checksums"
         );
-        self.record(&draft, published, &nodes)
+        self.record(&draft, published, &encode_manifest(&nodes))
     }
 
     /// Records a stack; what was to be recorded where that cannot be. A record that somebody has locked is never replaced: his

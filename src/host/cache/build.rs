@@ -18,7 +18,7 @@ use super::layers::{Loaded, Wanted};
 use super::lock::{NamedLock, Sharing};
 use super::stack_record::StackRecord;
 use super::store::{LOCKS, MANIFESTS, MEMO, RECORDS, STACKS, TREES, TreeState};
-use super::tree_record::{TreeKey, TreeRecord, nodes_of};
+use super::tree_record::{TreeKey, TreeRecord, encode_manifest, nodes_of};
 use super::{Admitted, Building, Cache, Policy};
 use crate::archive::Refusal;
 use crate::digest::Digest;
@@ -104,6 +104,30 @@ pub(super) struct Builder<'b> {
     pub(super) left_behind: Vec<String>,
 }
 
+/// What a layer's tree is to be. One thread works it out, so several layers' are worked out at once.
+struct Shape<'l> {
+    tree: MergedTree<'l>,
+    plan: ExtractPlan,
+    manifest: Vec<u8>,
+}
+
+impl<'l> Shape<'l> {
+    fn of(loaded: &'l Loaded) -> Self {
+        let stack = &loaded.stack;
+        let tree = MergedTree::of_layer(&stack.stack, LayerId(0), &stack.hasher);
+        let nodes = nodes_of(
+            &tree,
+            |node| loaded.checksums.get(tree.path(node).as_bytes()).copied(),
+            |_| true,
+        );
+        Self {
+            plan: ExtractPlan::new(&tree),
+            manifest: encode_manifest(&nodes),
+            tree,
+        }
+    }
+}
+
 impl Builder<'_> {
     fn run(
         &mut self,
@@ -177,9 +201,12 @@ impl Builder<'_> {
         let mut loaded = self.load_missing(wanted, digests, &missing)?;
         loaded.sort_by_key(|loaded| loaded.index);
         self.judge_limits(digests, &loaded)?;
-        for loaded in &loaded {
+        let shapes: Vec<Shape<'_>> = self
+            .pool
+            .install(|| loaded.par_iter().map(Shape::of).collect());
+        for (loaded, shape) in loaded.iter().zip(shapes) {
             if let Some(wanted) = wanted.get(loaded.index) {
-                self.build_layer(wanted, loaded)?;
+                self.build_layer(wanted, loaded, &shape)?;
             }
         }
         Ok(())
@@ -281,21 +308,24 @@ impl Builder<'_> {
         Ok(self.policy.limits.judge_sums(sums)?)
     }
 
-    fn build_layer(&mut self, wanted: &Wanted<'_>, loaded: &Loaded) -> Result<(), HostError> {
+    fn build_layer(
+        &mut self,
+        wanted: &Wanted<'_>,
+        loaded: &Loaded,
+        shape: &Shape<'_>,
+    ) -> Result<(), HostError> {
         let stack = &loaded.stack;
-        let tree = MergedTree::of_layer(&stack.stack, LayerId(0), &stack.hasher);
         let Some(layer) = stack.stack.get(LayerId(0)) else {
             return Ok(());
         };
         let mut admitted: Vec<Admitted> = layer.admitted().map(Admitted::of).collect();
         admitted.extend(self.verify_hidden(stack, &wanted.place)?);
-        let plan = ExtractPlan::new(&tree);
         let key = TreeKey::layer(loaded.digest);
         let draft = Draft {
             key,
             loaded: stack,
-            tree: &tree,
-            plan: &plan,
+            tree: &shape.tree,
+            plan: &shape.plan,
             code_bytes: layer.code_bytes,
             entries: layer.entries() as u64,
             unzipped_bytes: layer.unzipped_bytes(),
@@ -307,12 +337,7 @@ impl Builder<'_> {
             self.left_behind.extend(self.cache.discard(key));
             return Err(error);
         }
-        let nodes = nodes_of(
-            &tree,
-            |node| loaded.checksums.get(tree.path(node).as_bytes()).copied(),
-            |_| true,
-        );
-        self.record(&draft, published, &nodes)
+        self.record(&draft, published, &shape.manifest)
     }
 
     /// Reads the entries that no tree holds as if one did.

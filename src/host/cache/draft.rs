@@ -11,7 +11,7 @@ use crate::plan::ExtractPlan;
 use super::Admitted;
 use super::build::Builder;
 use super::store::{MANIFESTS, RECORDS, TREES};
-use super::tree_record::{ManifestNode, TreeKey, TreeRecord, encode_manifest};
+use super::tree_record::{TreeKey, TreeRecord};
 
 /// A tree that is to be built.
 pub(super) struct Draft<'d> {
@@ -70,7 +70,7 @@ impl Builder<'_> {
         &self,
         draft: &Draft<'_>,
         published: Vec<Admitted>,
-        nodes: &[ManifestNode],
+        manifest: &[u8],
     ) -> Result<(), HostError> {
         let failed = |error| {
             self.cache
@@ -80,11 +80,10 @@ impl Builder<'_> {
             .cache
             .open_tree(draft.key)
             .map_err(|error| failed(error.into()))?;
-        let manifest = encode_manifest(nodes);
         let folder = self.cache.require(MANIFESTS)?;
         let mode = self.cache.folder.file_mode();
         let name = draft.key.name();
-        whole_file::write(&folder, &name, &manifest, mode, self.is_durable).map_err(failed)?;
+        whole_file::write(&folder, &name, manifest, mode, self.is_durable).map_err(failed)?;
         let mut admitted = draft.admitted.clone();
         admitted.extend(published);
         let record = TreeRecord {
@@ -100,7 +99,7 @@ impl Builder<'_> {
             manifest_bytes: 0,
             manifest_crc32: 0,
         };
-        self.write_record(&record.with_manifest(&manifest))
+        self.write_record(&record.with_manifest(manifest))
     }
 
     pub(super) fn write_record(&self, record: &TreeRecord) -> Result<(), HostError> {
