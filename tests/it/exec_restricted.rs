@@ -106,6 +106,30 @@ fn where_nothing_can_be_mounted_the_layers_are_extracted_once() {
 }
 
 #[test]
+fn nobody_gets_a_copy_where_he_may_write_and_a_cure_where_not() {
+    let Some(sandbox) = sandbox() else { return };
+    let machine = as_in_docker();
+    if skip_unless_allowed(&machine) {
+        return;
+    }
+    sandbox.mkdir("roots", 0o755);
+    let run = |at: &str| {
+        let arguments = ["exec", "one.zip", "--at", at, "--", "tool"];
+        let command = sandbox.command(arguments).by_nobody();
+        command.under(&machine).run()
+    };
+    for _again in 0..2 {
+        let seen = run("opt").success().stderr_contains("extracted to");
+        assert_eq!(seen.stdout(), "tool of one\n");
+    }
+    run("roots/opt")
+        .status(125)
+        .stderr_contains("Permission denied")
+        .stderr_contains("and the layers cannot be mounted: ")
+        .stderr_contains("--security-opt seccomp=unconfined");
+}
+
+#[test]
 fn a_restart_reads_no_archive() {
     let Some(sandbox) = sandbox() else { return };
     let machine = as_in_docker();
