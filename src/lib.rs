@@ -5,7 +5,7 @@
 //!    zip bytes                                                     the machine
 //!       |                                                               ^
 //!       v                                                               |
-//!    archive ──> layer ──> merge ──> plan, mount_plan ─────────> host: extract, cache
+//!    archive ──> layer ──> merge ──> plan, mount_plan ─────────> host: extract, cache, mount
 //!    (judged     (stack,   (tree,    (what to do,                       |
 //!     index)      quotas)   who won)  ordered and sized)                |
 //!                             ├────> collisions, diff, check         reports

@@ -20,7 +20,7 @@ pub enum OnCollision {
     /// They are worth a line.
     #[default]
     Warn,
-    /// One that is not [`Class::Identical`] forbids to build.
+    /// One that is not [`Class::Identical`](crate::collisions::Class::Identical) forbids to build.
     Error,
 }
 

@@ -59,6 +59,7 @@ use report::Report;
 #[command(after_help = "\
 Examples:
   slashopt extract base.zip deps.zip --into /opt
+  slashopt exec base.zip deps.zip --runtime python3.13 -- python3 app.py
   eval \"$(slashopt env base.zip deps.zip --runtime python3.13)\"
   slashopt which /opt/python/urllib3 base.zip deps.zip
   slashopt collisions base.zip deps.zip --runtime python3.13
@@ -66,7 +67,7 @@ Examples:
 
 Every flag that several commands share has a variable: SLASHOPT_THREADS for --threads, and so on; a flag beats it.
 
-Exit status: 0 done, 1 findings, 2 wrong usage, 3 a layer is refused, 4 this machine lacks something or input or output failed")]
+Exit status: 0 done, 1 findings, 2 wrong usage, 3 a layer is refused, 4 this machine lacks something or input or output failed; exec: the command's own, or 125, 126, 127")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
