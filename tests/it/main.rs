@@ -112,5 +112,8 @@ mod packages;
 /// What a name resolves to, by the interpreters that resolve it.
 mod modules;
 
+/// AWS's own runtime clients serve handlers that import from the layers.
+mod runtime_clients;
+
 /// The architecture, held by reading the source.
 mod tidy;

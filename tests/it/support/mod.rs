@@ -9,6 +9,7 @@
 pub(crate) mod command;
 pub(crate) mod readers;
 pub(crate) mod restricted;
+pub(crate) mod runtime_api;
 pub(crate) mod strace;
 pub(crate) mod tree;
 pub(crate) mod zip;
