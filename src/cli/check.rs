@@ -103,7 +103,7 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
     let loaded = arguments
         .stack
         .read(&arguments.layers, WHAT, &pool, &budget)?;
-    let contents = pool.install(|| read_everything(&loaded, &budget))?;
+    let contents = pool.install(|| read_everything(&loaded, &budget, WHAT))?;
     let tree = MergedTree::merge(
         &loaded.stack,
         arguments.stack.on_type_conflict().linked_directory(),
@@ -141,17 +141,21 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
 }
 
 /// What the contents say.
-struct Contents {
+pub(crate) struct Contents {
     /// To the rules.
-    facts: HashMap<Origin, FileFacts>,
+    pub(crate) facts: HashMap<Origin, FileFacts>,
     /// Of packages.
-    of_packages: Facts,
+    pub(crate) of_packages: Facts,
     /// What `--lenient` waived in reading them.
-    admitted: Vec<(LayerId, Refusal)>,
+    pub(crate) admitted: Vec<(LayerId, Refusal)>,
 }
 
 /// Reads and verifies every entry of every layer, those that others override too.
-fn read_everything(loaded: &LoadedStack, budget: &Budget) -> Result<Contents, Failure> {
+pub(crate) fn read_everything(
+    loaded: &LoadedStack,
+    budget: &Budget,
+    what: &str,
+) -> Result<Contents, Failure> {
     let origins = Subject::contents(&loaded.stack);
     let wanted: HashSet<Origin> = packages::wanted(&loaded.stack).into_iter().collect();
     let Inspected { made, admitted } = inspect_all(loaded, &origins, budget, |origin, content| {
@@ -169,7 +173,7 @@ fn read_everything(loaded: &LoadedStack, budget: &Budget) -> Result<Contents, Fa
             .flatten();
         (look(&path, bytes), of_packages)
     })
-    .map_err(|error| Failure::host(WHAT, error))?;
+    .map_err(|error| Failure::host(what, error))?;
     let mut contents = Contents {
         facts: HashMap::new(),
         of_packages: Facts::new(),

@@ -9,8 +9,10 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
+use slashopt::check::{Configuration, Finding, Policy, Subject, check};
 use slashopt::collisions::{Class, Collision, Collisions, SameBytes};
 use slashopt::entry::Kind;
+use slashopt::environment::implied_runtimes;
 use slashopt::host::budget::Budget;
 use slashopt::host::extract::read_umask;
 use slashopt::host::output::Output;
@@ -18,8 +20,13 @@ use slashopt::host::source::LoadedStack;
 use slashopt::host::{Abandoned, HostError};
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, NodeId};
+use slashopt::packages::{Cures, Packages, State};
 use slashopt::path::Escaped;
 use slashopt::quota::MAX_UNZIPPED_BYTES;
+use slashopt::runtime::Architecture;
+
+use super::check::{parse_architecture, read_everything};
+use super::env::{RUNTIME_HELP, named_runtime};
 
 use super::failure::Failure;
 use super::layer::LayerArgs;
@@ -46,12 +53,17 @@ pub(crate) struct HtmlReportArgs {
     /// Write the page here; - for standard output
     #[arg(short, long, value_name = "HTML")]
     output: OsString,
+    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
+    runtime: Option<String>,
+    #[arg(long, value_name = "ARCHITECTURE", help = "Judge for this architecture: x86_64 or arm64", value_parser = parse_architecture, default_value = "x86_64", env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
+    architecture: Architecture,
     #[command(flatten)]
     stack: StackArgs,
 }
 
 pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
+    let named = named_runtime(arguments.runtime.as_deref())?;
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
     let loaded = arguments
@@ -62,6 +74,26 @@ pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Repo
         arguments.stack.on_type_conflict().linked_directory(),
         &loaded.hasher,
     );
+    let runtime = named.or_else(|| match implied_runtimes(&tree).as_slice() {
+        &[only] => Some(only),
+        _ => None,
+    });
+    let contents = pool.install(|| read_everything(&loaded, &budget, WHAT))?;
+    let packages = Packages::of(&tree, &contents.of_packages, runtime);
+    let quotas = arguments.stack.exceeded_quotas(&loaded);
+    let mut subject = Subject::new(
+        &tree,
+        &contents.facts,
+        Configuration {
+            runtime,
+            architecture: arguments.architecture,
+            variables: &[],
+        },
+    );
+    subject.quotas = &quotas;
+    subject.packages = Some(&packages);
+    subject.admitted = &contents.admitted;
+    let checked = check(&subject, &Policy::default());
     let collisions = classify(
         &loaded,
         &tree,
@@ -77,7 +109,10 @@ pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Repo
         "files": files(&tree),
         "tree": directory(&tree, NodeId::ROOT),
         "collisions": collided(&tree, &collisions),
-        "runtime": null, "architecture": "x86_64", "packages": [], "findings": [],
+        "runtime": runtime.map(|runtime| runtime.identifier),
+        "architecture": arguments.architecture.to_string(),
+        "packages": inventory(&loaded, &packages),
+        "findings": checked.findings.iter().map(finding).collect::<Vec<_>>(),
     });
     let page = page(&data);
     if arguments.output == "-" {
@@ -198,4 +233,46 @@ fn collided(tree: &MergedTree<'_>, collisions: &Collisions) -> Value {
         Class::Identical => 3,
     });
     worst_first.into_iter().map(row).collect()
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "rule": finding.rule,
+        "severity": finding.severity.to_string(),
+        "layer": finding.layer.map(LayerId::number),
+        "path": finding.path.as_ref().map(ToString::to_string),
+        "message": finding.message,
+        "help": finding.help,
+    })
+}
+
+/// Every package, with what becomes of it in one word.
+fn inventory(loaded: &LoadedStack, packages: &Packages) -> Value {
+    let cures = Cures::new(packages, &loaded.stack);
+    let mut rows = Vec::with_capacity(packages.all.len());
+    for set in &packages.sets {
+        let cure = cures.of(set).map(|cure| cure.to_string());
+        for &id in &set.members {
+            let Some(package) = packages.get(id) else {
+                continue;
+            };
+            let found = match (package.position, set.winner == Some(id), set.state) {
+                (None, ..) => "not searched",
+                (_, false, _) => "shadowed",
+                (.., State::Mixed) => "mixed",
+                (.., State::Clean | State::Parallel) => "yes",
+            };
+            rows.push(json!({
+                "ecosystem": package.ecosystem.to_string(),
+                "name": package.display_name,
+                "version": package.version,
+                "layer": package.layer.number(),
+                "files": package.files.len(),
+                "size": package.bytes,
+                "found": found,
+                "cure": cure.clone().filter(|_| set.winner == Some(id)),
+            }));
+        }
+    }
+    rows.into()
 }

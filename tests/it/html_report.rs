@@ -248,3 +248,49 @@ fn a_page_that_cannot_be_written_leaves_nothing() {
     }
     assert_eq!(sandbox.everything(), before);
 }
+
+#[test]
+fn packages_and_findings_are_told_in_tables() {
+    let sandbox = Sandbox::new();
+    let distribution = |version: &str| {
+        archive([
+            file("python/tool/__init__.py", format!("VERSION = '{version}'")),
+            file(
+                format!("python/tool-{version}.dist-info/METADATA"),
+                format!("Metadata-Version: 2.1\nName: tool\nVersion: {version}\n"),
+            ),
+            file("python/private.py", "secret").mode(0o600),
+        ])
+    };
+    sandbox.archive("old.zip", &distribution("1.0"));
+    sandbox.archive("new.zip", &distribution("2.0"));
+    let arguments = ["report", "old.zip", "new.zip", "--runtime", "python3.12"];
+    drop(
+        sandbox
+            .slashopt([&arguments[..], &["-o", "packages.html", "-q"]].concat())
+            .success(),
+    );
+    let Some(seen) = browse(&sandbox, "packages.html") else {
+        return;
+    };
+    let packages = texts(&seen["packages"]);
+    assert!(
+        packages.iter().any(|row| row.contains("tool")
+            && row.contains("2.0 2: new.zip mixed")
+            && row.contains("zip -d")),
+        "{packages:?}"
+    );
+    assert!(
+        packages
+            .iter()
+            .any(|row| row.contains("tool 1.0 1: old.zip shadowed")),
+        "{packages:?}"
+    );
+    let findings = texts(&seen["findings"]);
+    assert!(
+        findings
+            .iter()
+            .any(|row| row.starts_with("error") && row.contains("unreadable-file")),
+        "{findings:?}"
+    );
+}
