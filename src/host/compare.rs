@@ -13,6 +13,9 @@ use super::source::LoadedStack;
 use crate::collisions::{Collisions, SameBytes, pairs_to_compare};
 use crate::merge::{MergedTree, Origin};
 
+/// Fewer pairs are not worth the buffers of two readers; of more, a thread could be left with the large ones.
+const FILES_A_READER: usize = 16;
+
 /// Finds and classifies the collisions; what only the bytes can decide is read.
 ///
 /// # Errors
@@ -61,6 +64,7 @@ pub fn same_bytes(
     let groups: Vec<&[(Origin, Origin)]> = sorted.chunk_by(|one, other| one.0 == other.0).collect();
     let outcomes: Vec<Result<Vec<bool>, HostError>> = groups
         .par_iter()
+        .with_min_len(FILES_A_READER)
         .map_init(
             || (Reader::new(budget), Reader::new(budget)),
             |(one, other), group| {

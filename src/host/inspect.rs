@@ -12,6 +12,9 @@ use crate::layer::{LayerForm, LayerId, LayerNodeId};
 use crate::merge::Origin;
 use crate::packages::{self, Facts};
 
+/// Fewer are not worth a reader's buffers, which cost as much to make as fifty small files to read; more would keep threads waiting
+/// for the last one.
+const FILES_A_READER: usize = 64;
 /// What is looked at of a file that does not fit the budget.
 const HEAD_BYTES: usize = 1 << 20;
 
@@ -80,6 +83,7 @@ fn inspect_noting<T: Send>(
 ) -> Result<Inspected<T>, HostError> {
     let outcomes: Vec<Result<(T, Vec<Refusal>), HostError>> = origins
         .par_iter()
+        .with_min_len(FILES_A_READER)
         .map_init(
             || Reader::new(budget),
             |reader, &origin| {
@@ -118,6 +122,7 @@ fn verify_entries_without_file(
     }
     let outcomes: Vec<Result<Vec<(LayerId, Refusal)>, HostError>> = entries
         .par_iter()
+        .with_min_len(FILES_A_READER)
         .map_init(
             || Reader::new(budget),
             |reader, &(id, entry, is_news)| {

@@ -12,6 +12,8 @@ pub(crate) struct Contents<'l> {
     pub(crate) layer: &'l Layer,
     /// Every node but the root, by directory and then by name.
     order: Vec<LayerNodeId>,
+    /// Of each node, where in `order` its children begin: what a path leads to is asked for every file of every package.
+    starts: Vec<u32>,
 }
 
 impl<'l> Contents<'l> {
@@ -21,7 +23,23 @@ impl<'l> Contents<'l> {
             .filter(|&node| node != LayerNodeId::ROOT)
             .collect();
         order.sort_unstable_by_key(|&node| (layer.parent(node), layer.name(node)));
-        Self { id, layer, order }
+        let mut starts = vec![0; layer.node_ids().len() + 1];
+        for &node in &order {
+            if let Some(behind) = starts.get_mut(layer.parent(node).0 as usize + 1) {
+                *behind += 1;
+            }
+        }
+        let mut before = 0;
+        for start in &mut starts {
+            before += *start;
+            *start = before;
+        }
+        Self {
+            id,
+            layer,
+            order,
+            starts,
+        }
     }
 
     pub(crate) fn origin(&self, node: LayerNodeId) -> Origin {
@@ -46,11 +64,9 @@ impl<'l> Contents<'l> {
 
     /// What lies directly in a directory, sorted by name.
     pub(crate) fn children(&self, directory: LayerNodeId) -> &[LayerNodeId] {
-        let parent = |node: &LayerNodeId| self.layer.parent(*node);
-        let start = self.order.partition_point(|node| parent(node) < directory);
-        let rest = self.order.get(start..).unwrap_or_default();
-        let end = rest.partition_point(|node| parent(node) == directory);
-        rest.get(..end).unwrap_or_default()
+        let at = directory.0 as usize;
+        let place = |index: usize| self.starts.get(index).map_or(0, |&start| start as usize);
+        self.order.get(place(at)..place(at + 1)).unwrap_or_default()
     }
 
     /// What is called so in a directory.

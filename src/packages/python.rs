@@ -142,11 +142,11 @@ impl Folder<'_, '_> {
             for one in recorded {
                 // pip --target moves scripts beside the modules, and leaves them in the RECORD where they were.
                 let path = one.path.as_slice();
-                let moved = path
-                    .windows(5)
-                    .rposition(|window| window == b"/bin/")
-                    .and_then(|place| path.get(place + 1..))
-                    .filter(|_| path.starts_with(b"../"));
+                let outside = path.starts_with(b"../").then_some(path);
+                let moved = outside.and_then(|path| {
+                    let place = path.windows(5).rposition(|window| window == b"/bin/")?;
+                    path.get(place + 1..)
+                });
                 let place = moved.and_then(|moved| contents.find(self.directory, moved));
                 match place.or_else(|| contents.find(self.directory, path)) {
                     Some(file) if !contents.is_directory(file) => {
