@@ -100,6 +100,12 @@ fn add(arguments: &AddArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     let ready = arguments
         .stack
         .prepare(&arguments.layers, WHAT, true, report)?;
+    let cache = arguments.stack.cache(WHAT)?;
+    // Who starts functions from it later may not be able to write it.
+    match cache.hooks() {
+        Err(error) if cache.is_writable() => return Err(Failure::host(WHAT, error)),
+        _ => {}
+    }
     if global.is_json() {
         let layers = ready.layers.iter().zip(1..).map(|(layer, index)| {
             json!({

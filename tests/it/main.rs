@@ -65,6 +65,9 @@ mod exec_restricted;
 /// What a command sees at `/opt` is what `extract` makes.
 mod exec_tree;
 
+/// What interpreters are told beyond search paths, by real ones.
+mod hooks;
+
 /// Mounts that outlive the command.
 mod mounts;
 

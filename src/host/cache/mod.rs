@@ -167,6 +167,11 @@ impl Cache {
         &self.folder.path
     }
 
+    /// Whether this user may write there.
+    pub const fn is_writable(&self) -> bool {
+        self.folder.is_writable
+    }
+
     /// A layer that is in the cache, and its tree, which is not removed as long as it is open.
     ///
     /// # Errors
