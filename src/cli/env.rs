@@ -139,6 +139,7 @@ pub(crate) fn run(arguments: &EnvArgs, global: &GlobalArgs, report: &Report) -> 
             &arguments.stack,
             (&configuration, &overrides),
             callers.as_deref().filter(|_| is_for_this_shell),
+            None,
             report,
         );
     }

@@ -55,7 +55,7 @@ pub(crate) struct ExecArgs {
     pub(crate) live: bool,
     /// Run the command as this user and group, by number; only root can
     #[arg(long, value_name = "UID:GID", value_parser = parse_identity, env = "SLASHOPT_USER", hide_env = true)]
-    user: Option<Identity>,
+    pub(crate) user: Option<Identity>,
     /// Choose for whom the environment is [default: bootstrap inside AWS's base images, else host]
     #[arg(
         long,

@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use slashopt::environment::{Assignment, Environment, HookRequest, needs_hooks};
+use slashopt::environment::{Assignment, Environment, HOOKS, HookRequest, needs_hooks};
+use slashopt::host::process::{Identity, can_read};
 use slashopt::runtime::Runtime;
 
 use super::report::Report;
@@ -17,16 +18,21 @@ pub(crate) fn add(
     stack: &StackArgs,
     (configuration, overrides): (&[Assignment], &[Assignment]),
     node_options: Option<&OsStr>,
+    user: Option<Identity>,
     report: &Report,
 ) {
     let Some(runtime) = runtime.filter(|runtime| needs_hooks(runtime)) else {
         return;
     };
     let what = "no hook for the interpreter is set";
-    let directory = match stack.cache(what).and_then(|cache| {
-        let hooks = cache.hooks();
-        hooks.map_err(|error| super::failure::Failure::host(what, error))
-    }) {
+    let kept = stack.cache(what).and_then(|cache| {
+        let hooks = cache
+            .hooks()
+            .map_err(|error| super::failure::Failure::host(what, error))?;
+        // Programs go elsewhere before they start an interpreter.
+        super::env::absolute(&hooks)
+    });
+    let directory = match kept {
         Ok(directory) if !directory.as_os_str().as_bytes().contains(&b':') => directory,
         Ok(directory) => {
             report.warning(&format!(
@@ -40,6 +46,18 @@ pub(crate) fn add(
             return;
         }
     };
+    // A cache in a home is private, and Node.js does not start without a file that it is told to load.
+    if let Some(user) = user {
+        let mut files = HOOKS.iter().map(|hook| directory.join(hook.path));
+        if let Some(file) = files.find(|file| !can_read(user, file)) {
+            report.warning(&format!(
+                "{what}: user {} may not read `{}`; --cache-dir DIR names a cache for everybody",
+                user.user,
+                file.display()
+            ));
+            return;
+        }
+    }
     made.add_hooks(&HookRequest {
         runtime,
         directory: &directory,

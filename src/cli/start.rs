@@ -221,6 +221,7 @@ impl Start<'_> {
                 &self.arguments.stack,
                 (&configuration, &overrides),
                 callers.as_deref(),
+                self.arguments.user,
                 report,
             );
         }

@@ -18,6 +18,8 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::Mode as ModeBits;
 use nix::unistd::{Gid, Uid, execve, setgroups, setresgid, setresuid};
 
+use super::child::attempt;
+
 /// What `execvp(3)` searches without a `PATH`.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// Where a descriptor of ours disturbs nobody: shells and programs use low numbers by number.
@@ -78,6 +80,18 @@ pub fn become_user(identity: Identity) -> Result<(), Errno> {
     setgroups(&[group])?;
     setresgid(group, group, group)?;
     setresuid(user, user, user)
+}
+
+/// Whether another user can read a file, as far as this process can become that user: a child finds out.
+///
+/// This process must have one thread.
+pub fn can_read(identity: Identity, file: &Path) -> bool {
+    let told = attempt(|| {
+        let is_other = become_user(identity).is_ok();
+        let read = open(file, OFlag::O_RDONLY | OFlag::O_CLOEXEC, ModeBits::empty());
+        vec![u8::from(!is_other || read.is_ok())]
+    });
+    told.is_ok_and(|told| told.bytes == [1])
 }
 
 /// A command, ready to be started.
