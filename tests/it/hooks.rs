@@ -61,7 +61,7 @@ const NODE: [&str; 3] = ["node.zip", "--runtime", "nodejs20.x"];
 const TELL: &str =
     "import os, builtins; print(os.environ.get('PTH'), getattr(builtins, 'THEIRS', None))";
 const TOLD: &str = "ran /opt/python/sitecustomize.py\n";
-/// Prints what an ES module and a CommonJS package export.
+/// Prints what a module and an older package export.
 const IMPORT: &str = "const [a, b, c] = [await import('modern'), await import('classic'), await import('modern/below')];
 console.log(a.default, b.default, c.default);";
 const IMPORTED: &str =
