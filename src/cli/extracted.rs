@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use slashopt::collisions::SameBytes;
-use slashopt::host::Abandoned;
 use slashopt::host::budget::Budget;
 use slashopt::host::cache::CacheFolder;
 use slashopt::host::child::in_child;
@@ -11,6 +10,7 @@ use slashopt::host::destination::{Destination, Found, Replace};
 use slashopt::host::extract::{Extraction, Progress, read_umask};
 use slashopt::host::interrupt::Interrupt;
 use slashopt::host::restart::Sources;
+use slashopt::host::{Abandoned, HostError};
 use slashopt::merge::MergedTree;
 use slashopt::plan::{ExtractPlan, OnCollision};
 use slashopt::summary::Summary;
@@ -58,7 +58,10 @@ pub(crate) fn extract(
                 if let Some(sources) = sources {
                     sources.remember(at, &cache);
                 }
-                Ok(())
+                // It came too late for the child.
+                told.signal.map_or(Ok(()), |signal| {
+                    Err(Failure::host(WHAT, HostError::Interrupted(signal)))
+                })
             }
             (None, failure) => Err(from_bytes(failure)),
         },

@@ -18,7 +18,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2};
 
-use super::interrupt::{ENDING, Interrupt};
+use super::interrupt::{ENDING, Interrupt, is_ignored};
 use super::root::uninterrupted;
 
 /// What a child told, and how it ended.
@@ -28,10 +28,13 @@ pub struct Report {
     pub bytes: Vec<u8>,
     /// How it ended, in words, if not by itself.
     pub death: Option<String>,
+    /// The signal that asked this process to end meanwhile, and was handed on. A child that was done by then did not obey it, so
+    /// it is for this process to do so.
+    pub signal: Option<i32>,
 }
 
 /// Lets a child do `work` and gives back what that returns. A signal that asks this process to end is handed on to the child,
-/// which cleans up; it is neither lost nor obeyed here. This process must have one thread.
+/// which cleans up; it is not obeyed here, and told. This process must have one thread.
 ///
 /// # Errors
 ///
@@ -91,6 +94,7 @@ fn listen(child: Pid, reading: OwnedFd, ending: &SigSet) -> Result<Report, Errno
     let mut pipe = File::from(reading);
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
+    let mut came = None;
     loop {
         let mut ready = [
             PollFd::new(pipe.as_fd(), PollFlags::POLLIN),
@@ -100,6 +104,10 @@ fn listen(child: Pid, reading: OwnedFd, ending: &SigSet) -> Result<Report, Errno
         let [from_child, _] = ready.map(|ready| ready.any().unwrap_or(true));
         while let Ok(Some(signal)) = signals.read_signal() {
             let signal = libc::c_int::try_from(signal.ssi_signo).unwrap_or(libc::SIGTERM);
+            // While it is blocked, also one comes that is ignored.
+            if !is_ignored(signal) {
+                came = Some(signal);
+            }
             if let Ok(signal) = Signal::try_from(signal)
                 && let Err(error) = kill(child, signal)
             {
@@ -117,7 +125,11 @@ fn listen(child: Pid, reading: OwnedFd, ending: &SigSet) -> Result<Report, Errno
         }
     }
     let death = death_of(child)?;
-    Ok(Report { bytes, death })
+    Ok(Report {
+        bytes,
+        death,
+        signal: came,
+    })
 }
 
 /// How a child ended, in words, if not by itself.
@@ -156,7 +168,11 @@ pub(super) fn attempt(work: impl FnOnce() -> Vec<u8>) -> Result<Report, Errno> {
             let read = File::from(reading).read_to_end(&mut bytes);
             let death = death_of(child)?;
             read.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
-            Ok(Report { bytes, death })
+            Ok(Report {
+                bytes,
+                death,
+                signal: None,
+            })
         }
     }
 }

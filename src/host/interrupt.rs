@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use nix::libc::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU, SIGXFSZ};
+use nix::libc::{self, SIG_IGN, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU, SIGXFSZ};
 
 use super::HostError;
 
@@ -19,9 +19,8 @@ impl Interrupt {
     /// (`nohup`) stays ignored. What cannot be caught is left as it is.
     pub fn install() -> Self {
         let interrupt = Self::default();
-        let ignored = ignored_signals();
         for signal in ENDING {
-            if ignored & (1 << (signal - 1)) == 0
+            if !is_ignored(signal)
                 && let Ok(number) = usize::try_from(signal)
                 && let Err(error) =
                     signal_hook::flag::register_usize(signal, Arc::clone(&interrupt.0), number)
@@ -60,10 +59,13 @@ pub fn die_of(signal: i32) {
     }
 }
 
-/// The mask of ignored signals (`proc(5)`, `SigIgn`); 0 without `/proc`.
-fn ignored_signals() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0)
+/// Whether the caller wants a signal to be ignored.
+#[expect(unsafe_code, reason = "sigaction(2) has no safe form that only asks")]
+pub(super) fn is_ignored(signal: i32) -> bool {
+    // SAFETY: all zeros is a value of the structure, and the kernel fills it in.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut action) == 0
+            && action.sa_sigaction == SIG_IGN
+    }
 }

@@ -19,6 +19,8 @@ use crate::support::zip::{archive, file};
 const MACHINE: i32 = 4;
 /// Which call of `poll` is the parent's that waits for its child: Rust's runtime makes the first.
 const PARENT_WAITS: &str = "2";
+/// And the next, when the child has answered.
+const PARENT_WAITS_FOR_THE_END: &str = "3";
 /// Where the process below finds what to prepare: the cache, then the layers, a line each.
 const PREPARE: &str = "SLASHOPT_IT_PREPARE";
 
@@ -312,6 +314,34 @@ fn a_child_that_is_killed_is_told_and_does_not_outlive_its_parent() {
     );
     add(&sandbox, &["0.zip"]).run().success();
     assert_clean(&sandbox);
+}
+
+#[test]
+fn a_signal_that_comes_when_the_build_is_done_is_not_lost() {
+    let sandbox = sandbox();
+    if skip_without_strace(&sandbox) {
+        return;
+    }
+    // The parent has read the answer already and waits for the end of it: nobody is left who could obey.
+    let run = |signal: &str, before: &[&str]| {
+        let words = injected(
+            "poll",
+            &format!("signal={signal}"),
+            PARENT_WAITS_FOR_THE_END,
+        );
+        let cache = format!("cache{signal}{}", before.len());
+        let words = words.iter().map(|word| word.to_str().expect("it is text"));
+        let words: Vec<&str> = before.iter().copied().chain(words).collect();
+        let arguments = ["cache", "add", "0.zip", "--cache-dir", &cache];
+        sandbox.command(arguments).under(words).run()
+    };
+    for (signal, number) in [("TERM", 15), ("HUP", 1)] {
+        let finished = run(signal, &[]);
+        let died_of = finished.signal().or(finished.code().map(|code| code - 128));
+        assert_eq!(died_of, Some(number), "{finished}");
+    }
+    let ignored = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"];
+    run("HUP", &ignored).success();
 }
 
 #[test]

@@ -302,11 +302,13 @@ impl Cache {
             encode_answer(answer, building.describe)
         })
         .map_err(|error| failed(error.into()))?;
-        match decode_answer(&report.bytes) {
-            Some(Answer::Built(built)) => Ok(*built),
-            Some(Answer::Interrupted(signal)) => Err(HostError::Interrupted(signal)),
-            Some(Answer::Told(told)) => Err(HostError::Child(told)),
-            None => {
+        match (decode_answer(&report.bytes), report.signal) {
+            (Some(Answer::Built(_)), Some(signal)) | (Some(Answer::Interrupted(signal)), _) => {
+                Err(HostError::Interrupted(signal))
+            }
+            (Some(Answer::Built(built)), None) => Ok(*built),
+            (Some(Answer::Told(told)), _) => Err(HostError::Child(told)),
+            (None, _) => {
                 let death = report.death.unwrap_or_else(|| "it said nothing".to_owned());
                 let reason = format!("the process that builds failed: {death}");
                 Err(failed(std::io::Error::other(reason)))
