@@ -68,6 +68,7 @@ pub mod path;
 pub mod plan;
 pub mod platform;
 pub mod quota;
+pub mod registry;
 pub mod runtime;
 pub mod summary;
 pub mod timestamp;

@@ -1,0 +1,50 @@
+//! Lambda's layer operations as pure functions: who asks, what for, what the store holds, and what the service answers.
+//!
+//! The service's own rules are kept to the letter, errors included: types, statuses and sentences are those that were recorded
+//! on AWS in November 2025 and January 2026 (LocalStack's snapshot tests), or that users quote; what nobody has recorded is said
+//! where it is decided. An operation is done in three steps: [`Request`] is parsed and judged, whoever keeps the versions looks
+//! up what [`operations`] asks for, and that decides the answer. Nothing here stores, sends or reads a clock.
+//!
+//! # Words
+//!
+//! A **layer** here is a name under an account and a region, and has **versions**, numbered from 1: a number is never used
+//! again. What was published is the **archive**, known by its **digest**. A **policy** belongs to one version and lets other
+//! accounts get it. A **caller** is who signed a request.
+
+pub mod arn;
+pub mod call;
+pub mod error;
+pub mod operations;
+pub mod policy;
+pub mod request;
+mod runtimes;
+pub mod version;
+mod violations;
+
+pub use arn::{Account, LayerArn, LayerName, Region, VersionArn};
+pub use error::{ApiError, Code};
+pub use policy::{Policy, Principal, Statement};
+pub use request::Request;
+pub use version::{Digest, LayerVersion};
+
+/// Who asks: an account, in a region.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Caller {
+    /// The account, which owns what it publishes.
+    pub account: Account,
+    /// The region that is asked; it has layers of its own.
+    pub region: Region,
+    /// The organization that the account belongs to, if it does.
+    pub organization: Option<String>,
+}
+
+impl Caller {
+    /// How the service calls this caller where it denies something.
+    pub fn arn(&self) -> String {
+        format!(
+            "arn:{}:iam::{}:root",
+            self.region.partition(),
+            self.account.as_str()
+        )
+    }
+}
