@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use slashopt::archive::Rule;
 use slashopt::host::destination::Unsuitable;
+#[cfg(feature = "registry")]
+use slashopt::host::store::{Location, StoreError};
 use slashopt::host::{HostError, Told};
 use slashopt::path::Escaped;
 use slashopt::plan::{LimitExceeded, PolicyViolation};
@@ -21,6 +23,9 @@ pub(crate) enum Exit {
     Refused,
     /// 4: this machine lacks something, or input or output failed.
     Machine,
+    /// 5: the registry refused, or cannot be reached.
+    #[cfg(feature = "registry")]
+    Registry,
     /// 125: a command could not be started for a reason of ours.
     NotStarted,
     /// 126: the command is there and cannot be executed.
@@ -40,6 +45,8 @@ impl Exit {
             Self::NotStarted => 125,
             Self::NotExecutable => 126,
             Self::NotFound => 127,
+            #[cfg(feature = "registry")]
+            Self::Registry => 5,
         }
     }
 
@@ -53,6 +60,8 @@ impl Exit {
             Self::NotStarted => "not_started",
             Self::NotExecutable => "not_executable",
             Self::NotFound => "not_found",
+            #[cfg(feature = "registry")]
+            Self::Registry => "registry",
         }
     }
 }
@@ -140,6 +149,36 @@ impl Failure {
             }
         };
         Self::new(Exit::Findings, format!("{what}: {violation}")).hint(hint)
+    }
+
+    /// What the registry answers.
+    #[cfg(feature = "registry")]
+    pub(crate) fn registry(what: &str, refusal: &slashopt::registry::ApiError) -> Self {
+        Self::new(Exit::Registry, format!("{what}: {refusal}"))
+    }
+
+    /// What the store of the registry did not allow.
+    #[cfg(feature = "registry")]
+    pub(crate) fn store(what: &str, location: &Location, error: &StoreError) -> Self {
+        let exit = match error {
+            StoreError::Directory { .. } => Exit::Machine,
+            StoreError::Object { .. } if !location.is_remote() => Exit::Machine,
+            _ => Exit::Registry,
+        };
+        let hint = match error {
+            StoreError::Missing => {
+                "`slashopt registry publish NAME ZIP` makes one; --store, or SLASHOPT_STORE, says where it is"
+            }
+            StoreError::NotConditional => "use a service that honours `If-None-Match` for `PUT`",
+            StoreError::Damaged { .. } => "restore the object from a copy, or use another store",
+            StoreError::Object { .. } if location.is_remote() => {
+                "check AWS_ENDPOINT_URL, AWS_REGION and the keys in the environment"
+            }
+            StoreError::Directory { .. } | StoreError::Object { .. } => {
+                "choose a place where this user may write: --store DIR"
+            }
+        };
+        Self::new(exit, format!("{what}: `{location}`: {error}")).hint(hint)
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {

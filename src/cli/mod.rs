@@ -34,6 +34,8 @@ mod package;
 mod packages;
 mod probe;
 mod ready;
+#[cfg(feature = "registry")]
+mod registry;
 mod report;
 mod stack;
 mod start;
@@ -67,7 +69,7 @@ Examples:
 
 Every flag that several commands share has a variable: SLASHOPT_THREADS for --threads, and so on; a flag beats it.
 
-Exit status: 0 done, 1 findings, 2 wrong usage, 3 a layer is refused, 4 this machine lacks something or input or output failed; exec: the command's own, or 125, 126, 127")]
+Exit status: 0 done, 1 findings, 2 wrong usage, 3 a layer is refused, 4 this machine lacks something or input or output failed, 5 the registry refused or cannot be reached; exec: the command's own, or 125, 126, 127")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -141,6 +143,8 @@ enum Command {
     Check(check::CheckArgs),
     Collisions(collisions::CollisionsArgs),
     Diff(diff::DiffArgs),
+    #[cfg(feature = "registry")]
+    Registry(registry::RegistryArgs),
     #[cfg(feature = "documentation")]
     Completions(documentation::CompletionsArgs),
     #[cfg(feature = "documentation")]
@@ -171,6 +175,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments, &cli.global, &report),
         Command::Collisions(arguments) => collisions::run(&arguments, &cli.global, &report),
         Command::Diff(arguments) => diff::run(&arguments, &cli.global, &report),
+        #[cfg(feature = "registry")]
+        Command::Registry(arguments) => registry::run(&arguments, &cli.global, &report),
         #[cfg(feature = "documentation")]
         Command::Completions(arguments) => documentation::completions(&arguments, &report),
         #[cfg(feature = "documentation")]

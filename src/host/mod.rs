@@ -2,6 +2,8 @@
 //! what, and why.
 
 pub mod assemble;
+#[cfg(feature = "s3")]
+mod bucket;
 pub mod budget;
 pub mod bytecode;
 pub mod cache;
@@ -33,6 +35,8 @@ pub mod root;
 pub mod source;
 pub mod stage;
 pub mod standing;
+#[cfg(feature = "registry")]
+pub mod store;
 mod verify;
 mod whole_file;
 

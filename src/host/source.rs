@@ -485,6 +485,46 @@ fn read_links_and_unplaced(
     Ok(())
 }
 
+/// Judges an archive that is no layer of a stack yet, and verifies every entry of it: what nobody could unzip is not worth
+/// keeping. The layer is named as `name` if it is refused.
+///
+/// # Errors
+///
+/// The rule that it breaks, or the limit that it exceeds; nothing is inflated beyond `limits`.
+pub fn verify_archive(
+    file: File,
+    name: &str,
+    options: LoadOptions<'_>,
+    budget: &Budget,
+) -> Result<Layer, HostError> {
+    let place = LayerPlace {
+        number: 1,
+        of: 1,
+        source: name.to_owned(),
+    };
+    let same = file
+        .try_clone()
+        .map_err(|error| place.failed("open the layer", error))?;
+    let loaded = load_archive(file, None, &place, options, budget, &NameHasher::new())?;
+    let mut layer = loaded.layer;
+    let unzipped_bytes = layer.unzipped_bytes();
+    if unzipped_bytes > options.limits.max_bytes {
+        return Err(HostError::Limit(LimitExceeded::Bytes {
+            bytes: unzipped_bytes,
+            limit: options.limits.max_bytes,
+        }));
+    }
+    let LayerForm::Archive(archive) = &layer.form else {
+        return Ok(layer);
+    };
+    let mut reader = Reader::new(budget);
+    for (index, _) in (0..).zip(archive.entries()) {
+        reader.read_entry(&same, archive, index, &place, |_| Ok(()))?;
+    }
+    layer.admit(reader.admitted);
+    Ok(layer)
+}
+
 /// Standard input as a file that nobody else can open: an index stands at the end of an archive, so it has to be there whole.
 pub(super) fn spool_stdin() -> io::Result<File> {
     let mut spooled = tempfile::tempfile()?;

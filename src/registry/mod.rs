@@ -1,7 +1,7 @@
 //! Lambda's layer operations as pure functions: who asks, what for, what the store holds, and what the service answers.
 //!
 //! The service's own rules are kept to the letter, errors included: types, statuses and sentences are those that were recorded
-//! on AWS in November 2025 and January 2026 (LocalStack's snapshot tests), or that users quote; what nobody has recorded is said
+//! on AWS in November 2025 and January 2026 (the snapshot tests of `LocalStack`), or that users quote; what nobody has recorded is said
 //! where it is decided. An operation is done in three steps: [`Request`] is parsed and judged, whoever keeps the versions looks
 //! up what [`operations`] asks for, and that decides the answer. Nothing here stores, sends or reads a clock.
 //!
@@ -25,7 +25,7 @@ pub use arn::{Account, LayerArn, LayerName, Region, VersionArn};
 pub use error::{ApiError, Code};
 pub use policy::{Policy, Principal, Statement};
 pub use request::Request;
-pub use version::{Digest, LayerVersion};
+pub use version::LayerVersion;
 
 /// Who asks: an account, in a region.
 #[derive(Clone, Debug, Eq, PartialEq)]

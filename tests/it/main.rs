@@ -115,6 +115,9 @@ mod packages;
 /// What a name resolves to, by the interpreters that resolve it.
 mod modules;
 
+/// The registry of layers: publish, look, share, delete, collect garbage, several processes at once.
+#[cfg(feature = "registry")]
+mod registry;
 /// AWS's own runtime clients serve handlers that import from the layers.
 mod runtime_clients;
 

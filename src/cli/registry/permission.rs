@@ -1,0 +1,203 @@
+//! `registry permission`: who else may get a version.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use slashopt::registry::call::{Call, Fields, PermissionFields};
+use slashopt::registry::policy::ACTION;
+use slashopt::registry::{ApiError, Policy, Request, VersionArn, operations, policy};
+
+use super::super::failure::Failure;
+use super::super::json::SCHEMA_VERSION;
+use super::super::report::Report;
+use super::super::{GlobalArgs, Outcome};
+use super::{Access, StoreArgs, Undone, version_reference};
+
+const WHAT: &str = "cannot change the permissions";
+const SHOW: &str = "cannot show the permissions";
+
+/// Let other accounts get a version
+#[derive(Debug, Args)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct PermissionArgs {
+    #[command(subcommand)]
+    command: PermissionCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum PermissionCommand {
+    Add(AddArgs),
+    List(ListArgs),
+    Remove(RemoveArgs),
+}
+
+/// Add a permission
+#[derive(Debug, Args)]
+struct AddArgs {
+    /// The version: NAME:VERSION, or an ARN
+    #[arg(value_name = "NAME:VERSION")]
+    version: String,
+    /// What to call the permission
+    #[arg(long, value_name = "ID")]
+    statement_id: String,
+    /// Who may: an account, or * for everybody
+    #[arg(long, value_name = "ACCOUNT")]
+    principal: String,
+    /// Only those of this organization
+    #[arg(long, value_name = "ID")]
+    organization_id: Option<String>,
+    /// Only if this is the newest revision
+    #[arg(long, value_name = "ID")]
+    revision_id: Option<String>,
+}
+
+/// Show the permissions of a version
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// The version: NAME:VERSION, or an ARN
+    #[arg(value_name = "NAME:VERSION")]
+    version: String,
+}
+
+/// Remove a permission
+#[derive(Debug, Args)]
+struct RemoveArgs {
+    /// The version: NAME:VERSION, or an ARN
+    #[arg(value_name = "NAME:VERSION")]
+    version: String,
+    /// What the permission is called
+    #[arg(long, value_name = "ID")]
+    statement_id: String,
+    /// Only if this is the newest revision
+    #[arg(long, value_name = "ID")]
+    revision_id: Option<String>,
+}
+
+pub(super) fn run(
+    arguments: &PermissionArgs,
+    store: &StoreArgs,
+    global: &GlobalArgs,
+    report: &Report,
+) -> Outcome {
+    match &arguments.command {
+        PermissionCommand::Add(arguments) => add(arguments, store, global, report),
+        PermissionCommand::List(arguments) => list(arguments, store, global, report),
+        PermissionCommand::Remove(arguments) => remove(arguments, store, global, report),
+    }
+}
+
+fn add(arguments: &AddArgs, store: &StoreArgs, global: &GlobalArgs, report: &Report) -> Outcome {
+    let caller = store.caller();
+    let arn = version_reference(WHAT, &arguments.version, &caller)?;
+    let call = Call::AddPermission {
+        name: arn.layer.to_string(),
+        version: arn.version.to_string(),
+        revision: arguments.revision_id.clone(),
+    };
+    let fields = Fields::Permission(PermissionFields {
+        sid: Some(arguments.statement_id.clone()),
+        action: Some(ACTION.to_owned()),
+        principal: Some(arguments.principal.clone()),
+        organization: arguments.organization_id.clone(),
+    });
+    let request = Request::judge(call, fields, &caller);
+    let (statement, revision) = match request.map_err(|error| refused(&error))? {
+        Request::AddPermission(_, statement, revision) => (statement, revision),
+        other => {
+            return Err(Failure::usage(format!("{WHAT}: {other:?} permits nothing")));
+        }
+    };
+    let json = statement.to_json(&arn);
+    let policy = change(store, &arn, move |arn, before, id| {
+        Policy::with(before, arn, statement.clone(), revision.as_deref(), id)
+    })?;
+    if global.is_json() {
+        report.json(&json!({
+            "schema_version": SCHEMA_VERSION,
+            "statement": parsed(&json),
+            "revision_id": policy.revision_id,
+        }))?;
+    } else {
+        report.result(format!("{json}\n").as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn remove(
+    arguments: &RemoveArgs,
+    store: &StoreArgs,
+    global: &GlobalArgs,
+    report: &Report,
+) -> Outcome {
+    let arn = version_reference(WHAT, &arguments.version, &store.caller())?;
+    let (sid, revision) = (
+        arguments.statement_id.clone(),
+        arguments.revision_id.clone(),
+    );
+    let policy = change(store, &arn, move |_, before, id| {
+        Policy::without(before, &sid, revision.as_deref(), id)
+    })?;
+    if global.is_json() {
+        report.json(&json!({
+            "schema_version": SCHEMA_VERSION,
+            "revision_id": policy.revision_id,
+        }))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn change(
+    store: &StoreArgs,
+    arn: &VersionArn,
+    change: impl Fn(&VersionArn, Option<&Policy>, String) -> Result<Policy, ApiError> + 'static,
+) -> Result<Policy, Failure> {
+    let arn = arn.clone();
+    store.with(WHAT, Access::Read, async |store| {
+        let found = store.find(&arn).await?;
+        operations::must_exist(&arn, found).map_err(|error| refused(&error))?;
+        let changed = store
+            .change_policy(&arn, |before, id| change(&arn, before, id))
+            .await?;
+        changed.map_err(|error| Undone::Failure(refused(&error)))
+    })
+}
+
+fn refused(error: &ApiError) -> Failure {
+    Failure::registry(WHAT, error)
+        .hint("`slashopt registry permission list NAME:VERSION` shows what there is")
+}
+
+fn list(arguments: &ListArgs, store: &StoreArgs, global: &GlobalArgs, report: &Report) -> Outcome {
+    let arn = version_reference(SHOW, &arguments.version, &store.caller())?;
+    let named = arn.clone();
+    let found = store.with(SHOW, Access::Read, async |store| {
+        let found = store.find(&named).await?;
+        let refused = |error| Undone::Failure(Failure::registry(SHOW, &error));
+        operations::must_exist(&named, found).map_err(refused)?;
+        let found = store.policy(&named).await?;
+        policy::present(found.as_ref()).cloned().map_err(refused)
+    })?;
+    let document = found.to_json(&arn);
+    if global.is_json() {
+        report.json(&json!({
+            "schema_version": SCHEMA_VERSION,
+            "policy": parsed(&document),
+            "revision_id": found.revision_id,
+        }))?;
+    } else {
+        let lines = found
+            .statements
+            .iter()
+            .map(|statement| format!("{}\n", statement.to_json(&arn)));
+        let text: String = lines.collect();
+        report.result(format!("revision: {}\n{text}", found.revision_id).as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A document of ours as JSON within JSON.
+fn parsed(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or_else(|_| Value::String(json.to_owned()))
+}

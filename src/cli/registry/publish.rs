@@ -1,0 +1,157 @@
+//! `registry publish`: a zip becomes the next version of a layer.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::Value;
+
+use slashopt::archive::Strictness;
+use slashopt::host::budget::Budget;
+use slashopt::host::source::{LoadOptions, verify_archive};
+use slashopt::path::Escaped;
+use slashopt::plan::Limits;
+use slashopt::quota::MAX_UNZIPPED_BYTES;
+use slashopt::registry::call::{Call, ContentFields, Fields, PublishFields};
+use slashopt::registry::{ApiError, Request};
+
+use super::super::failure::{Exit, Failure};
+use super::super::json::SCHEMA_VERSION;
+use super::super::report::Report;
+use super::super::stack::waived;
+use super::super::{GlobalArgs, Outcome};
+use super::{Access, StoreArgs, Undone, shapes};
+
+const WHAT: &str = "cannot publish";
+
+/// Publish a zip file as the next version of a layer
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  slashopt registry publish deps deps.zip
+  slashopt registry publish deps deps.zip --compatible-runtimes python3.12 python3.13 --description 'what the API needs'")]
+pub(crate) struct PublishArgs {
+    /// The layer: a name, or its ARN
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Its content: a zip file, or - for one on standard input
+    #[arg(value_name = "ZIP")]
+    content: PathBuf,
+    /// What it is, in at most 256 characters
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// The licence: an SPDX identifier, a URL, or its text in one line
+    #[arg(long, value_name = "TEXT")]
+    license_info: Option<String>,
+    /// The runtimes that it is for
+    #[arg(long, value_name = "ID", num_args = 0.., value_delimiter = ',')]
+    compatible_runtimes: Option<Vec<String>>,
+    /// The architectures that it is for: `x86_64`, arm64
+    #[arg(long, value_name = "NAME", num_args = 0.., value_delimiter = ',')]
+    compatible_architectures: Option<Vec<String>>,
+}
+
+pub(super) fn run(
+    arguments: &PublishArgs,
+    store: &StoreArgs,
+    global: &GlobalArgs,
+    report: &Report,
+) -> Outcome {
+    let call = Call::Publish {
+        name: arguments.name.clone(),
+    };
+    let fields = Fields::Publish(PublishFields {
+        description: arguments.description.clone(),
+        license_info: arguments.license_info.clone(),
+        compatible_runtimes: arguments.compatible_runtimes.clone(),
+        compatible_architectures: arguments.compatible_architectures.clone(),
+        content: Some(ContentFields {
+            has_zip_file: true,
+            ..ContentFields::default()
+        }),
+    });
+    let judged = Request::judge(call, fields, &store.caller());
+    let publish = match judged.map_err(|error| Failure::registry(WHAT, &error))? {
+        Request::Publish(publish) => publish,
+        other => {
+            return Err(Failure::usage(format!(
+                "{WHAT}: {other:?} publishes nothing"
+            )));
+        }
+    };
+    let source = arguments.content.display().to_string();
+    let file = open(&arguments.content, &source)?;
+    let version = store.with(WHAT, Access::Write, async |store| {
+        let cannot_read =
+            |error| Failure::new(Exit::Machine, format!("{WHAT}: `{source}`: {error}"));
+        let archive = match file {
+            Some(file) => store.take_in(file),
+            None => store.take_in(std::io::stdin().lock()),
+        };
+        let archive = archive.map_err(cannot_read)?;
+        let copy = archive.file().map_err(cannot_read)?;
+        verify(copy, &source, report)?;
+        store
+            .publish(&publish, &archive)
+            .await
+            .map_err(Undone::from)
+    })?;
+    if global.is_json() {
+        let mut value = shapes::version(&version);
+        if let Value::Object(object) = &mut value {
+            object.insert("schema_version".to_owned(), SCHEMA_VERSION.into());
+        }
+        report.json(&value)?;
+    } else {
+        report.result(format!("{}\n", version.arn).as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The file to publish; `None` for standard input.
+fn open(path: &std::path::Path, source: &str) -> Result<Option<File>, Failure> {
+    if path == std::path::Path::new("-") {
+        return Ok(None);
+    }
+    if path.is_dir() {
+        return Err(
+            Failure::usage(format!("{WHAT}: `{source}`: it is a directory"))
+                .hint("pack it into a zip file first"),
+        );
+    }
+    File::open(path).map(Some).map_err(|error| {
+        Failure::new(Exit::Machine, format!("{WHAT}: `{source}`: {error}"))
+            .hint("check the path; a layer is published from a zip file")
+    })
+}
+
+/// What the service would not take is not taken here either.
+fn verify(file: File, source: &str, report: &Report) -> Result<(), Failure> {
+    let options = LoadOptions {
+        strictness: Strictness::Lenient,
+        limits: Limits {
+            max_bytes: MAX_UNZIPPED_BYTES - 1,
+            ..Limits::default()
+        },
+        ..LoadOptions::default()
+    };
+    let layer =
+        verify_archive(file, source, options, &Budget::default()).map_err(|error| match error {
+            slashopt::host::HostError::Limit(_) => {
+                Failure::registry(WHAT, &ApiError::unzipped_too_large())
+            }
+            error => Failure::host(WHAT, error),
+        })?;
+    if layer.entries() == 0 {
+        return Err(Failure::registry(WHAT, &ApiError::empty_zip()));
+    }
+    for refusal in layer.admitted() {
+        report.warning(&format!(
+            "`{}`: {}",
+            Escaped(source.as_bytes()),
+            waived(refusal)
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,414 @@
+//! Where a registry keeps its layers: a directory, or a bucket that speaks S3.
+//!
+//! ```text
+//! format                                        that this is a store, and which one
+//! secret                                        what links are signed with
+//! blobs/<digest>                                an archive, once
+//! layers/<region>/<account>/<name>/versions/<n> a version, as it was published
+//!                                 /deleted/<n>  that it is gone, and since when
+//!                                 /policy/<n>/<revision>
+//! ```
+//!
+//! All state is objects that are created once and never changed: nobody waits for anybody, a process may end at any moment, and
+//! any number of processes share a store without a database. Numbers rise by one, so the highest is found by asking whether the
+//! next one is there; who creates an object first has its number. A version stays after it is deleted, which is how a number is
+//! never used again; only an archive that nothing needs is ever removed.
+//!
+//! Nothing here needs a runtime where the store is a directory: then [`Store::block_on`] starts no thread.
+
+mod blobs;
+mod policies;
+mod shapes;
+mod versions;
+
+pub use blobs::{Archive, Collected, Spool};
+pub use versions::Page;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
+
+use crate::registry::LayerVersion;
+
+/// What stands in `format`.
+const FORMAT: &[u8] = b"{\"slashopt_registry\":1}\n";
+/// Versions that are remembered, about half a kilobyte each.
+const REMEMBERED: usize = 65_536;
+
+/// Where a store is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Location {
+    /// A directory of this machine.
+    Directory(PathBuf),
+    /// A bucket, and what all keys in it begin with.
+    #[cfg(feature = "s3")]
+    Bucket {
+        /// The bucket.
+        bucket: String,
+        /// Without slashes around it; may be empty.
+        prefix: String,
+    },
+}
+
+impl Location {
+    /// Reads `s3://bucket/prefix`, or a path.
+    ///
+    /// # Errors
+    ///
+    /// Why it is no place for a store.
+    pub fn parse(text: &Path) -> Result<Self, &'static str> {
+        let Some(rest) = text.to_str().and_then(|text| text.strip_prefix("s3://")) else {
+            return Ok(Self::Directory(text.to_owned()));
+        };
+        if rest.is_empty() || rest.starts_with('/') {
+            return Err("it names no bucket");
+        }
+        #[cfg(feature = "s3")]
+        {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            Ok(Self::Bucket {
+                bucket: bucket.to_owned(),
+                prefix: prefix.trim_matches('/').to_owned(),
+            })
+        }
+        #[cfg(not(feature = "s3"))]
+        Err("this build has no `s3` feature")
+    }
+
+    /// The directory that it is, if it is one.
+    pub fn directory(&self) -> Option<&Path> {
+        match self {
+            Self::Directory(path) => Some(path),
+            #[cfg(feature = "s3")]
+            Self::Bucket { .. } => None,
+        }
+    }
+
+    /// Whether reaching it takes a network.
+    pub const fn is_remote(&self) -> bool {
+        match self {
+            Self::Directory(_) => false,
+            #[cfg(feature = "s3")]
+            Self::Bucket { .. } => true,
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => write!(formatter, "{}", path.display()),
+            #[cfg(feature = "s3")]
+            Self::Bucket { bucket, prefix } => write!(formatter, "s3://{bucket}/{prefix}"),
+        }
+    }
+}
+
+/// Why a store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// An object is not what we write.
+    #[error("`{key}`: it is damaged, or of a later version")]
+    Damaged {
+        /// Which one.
+        key: String,
+    },
+    /// The directory cannot be made or read.
+    #[error("cannot {operation}: {source}")]
+    Directory {
+        /// What was attempted.
+        operation: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// There is no store.
+    #[error("there is no registry")]
+    Missing,
+    /// It does not do what every guarantee rests on.
+    #[error("the store ignores `If-None-Match`, so two could be given the same number")]
+    NotConditional,
+    /// The store refused or could not be reached.
+    #[error("cannot {operation} `{key}`: {source}")]
+    Object {
+        /// What was attempted.
+        operation: &'static str,
+        /// On which object.
+        key: String,
+        /// Why it failed.
+        source: object_store::Error,
+    },
+}
+
+impl StoreError {
+    fn object(
+        operation: &'static str,
+        key: &Key,
+    ) -> impl FnOnce(object_store::Error) -> Self + use<> {
+        let key = key.to_string();
+        move |source| Self::Object {
+            operation,
+            key,
+            source,
+        }
+    }
+}
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    location: Location,
+    objects: Arc<dyn ObjectStore>,
+    known: Mutex<Known>,
+}
+
+/// What never changes once it is seen, and so need not be asked for again.
+#[derive(Debug, Default)]
+struct Known {
+    /// By the folder that holds the numbers: one that is there. There may be higher ones by now.
+    highest: HashMap<String, u64>,
+    versions: HashMap<String, Arc<LayerVersion>>,
+    deleted: HashSet<String>,
+}
+
+impl Store {
+    /// Opens a store to write to it, and makes it if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotConditional`] for one that would let two create the same object, or what it answers.
+    pub async fn open(location: &Location) -> Result<Self, StoreError> {
+        if let Some(path) = location.directory() {
+            std::fs::create_dir_all(path).map_err(|source| StoreError::Directory {
+                operation: "make the directory",
+                source,
+            })?;
+        }
+        let store = Self::connect(location)?;
+        // Whoever comes first creates it; who creates it a second time was not held back.
+        let format = Key::from("format");
+        if store.create(&format, FORMAT.to_vec()).await?
+            && store.create(&format, FORMAT.to_vec()).await?
+        {
+            return Err(StoreError::NotConditional);
+        }
+        store.judge_format(&format).await?;
+        Ok(store)
+    }
+
+    /// Opens a store that is there, to read from it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Missing`], or what it answers.
+    pub async fn open_existing(location: &Location) -> Result<Self, StoreError> {
+        if let Some(path) = location.directory()
+            && !path.join("format").exists()
+        {
+            return Err(StoreError::Missing);
+        }
+        let store = Self::connect(location)?;
+        store.judge_format(&Key::from("format")).await?;
+        Ok(store)
+    }
+
+    async fn judge_format(&self, key: &Key) -> Result<(), StoreError> {
+        match self.read(key).await? {
+            Some(bytes) if bytes == FORMAT => Ok(()),
+            Some(_) => Err(StoreError::Damaged {
+                key: key.to_string(),
+            }),
+            None => Err(StoreError::Missing),
+        }
+    }
+
+    fn connect(location: &Location) -> Result<Self, StoreError> {
+        let objects: Arc<dyn ObjectStore> = match location {
+            Location::Directory(path) => {
+                let local = LocalFileSystem::new_with_prefix(path)
+                    .map_err(StoreError::object("open", &Key::default()))?;
+                // A number that was given away must be known after a power failure too.
+                Arc::new(local.with_fsync(true))
+            }
+            #[cfg(feature = "s3")]
+            Location::Bucket { bucket, prefix } => super::bucket::connect(bucket, prefix)
+                .map_err(StoreError::object("open", &Key::default()))?,
+        };
+        Ok(Self {
+            location: location.clone(),
+            objects,
+            known: Mutex::default(),
+        })
+    }
+
+    /// Where it is.
+    pub const fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Waits for what a store is asked, in a process that has no runtime. A thread is started only for one that is not here.
+    ///
+    /// # Errors
+    ///
+    /// The runtime that a remote store needs cannot be started.
+    pub fn block_on<T>(
+        location: &Location,
+        future: impl Future<Output = T>,
+    ) -> Result<T, StoreError> {
+        #[cfg(feature = "s3")]
+        if location.is_remote() {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|source| StoreError::Directory {
+                    operation: "start a runtime",
+                    source,
+                })?;
+            return Ok(runtime.block_on(future));
+        }
+        debug_assert!(!location.is_remote(), "there is no other way to reach it");
+        Ok(pollster::block_on(future))
+    }
+
+    /// What links are signed with: the same for all who use the store.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers, or that there is no randomness.
+    pub async fn secret(&self) -> Result<Vec<u8>, StoreError> {
+        let key = Key::from("secret");
+        if let Some(secret) = self.read(&key).await? {
+            return Ok(secret);
+        }
+        let mut secret = [0; 32];
+        fill_random(&mut secret)?;
+        if self.create(&key, secret.to_vec()).await? {
+            if let Some(path) = self.location.directory() {
+                use std::os::unix::fs::PermissionsExt as _;
+                let private = std::fs::Permissions::from_mode(0o600);
+                std::fs::set_permissions(path.join("secret"), private).map_err(|source| {
+                    StoreError::Directory {
+                        operation: "make the secret private",
+                        source,
+                    }
+                })?;
+            }
+            return Ok(secret.to_vec());
+        }
+        self.read(&key).await?.ok_or(StoreError::Missing)
+    }
+
+    /// Creates an object; `false` if it is there already.
+    async fn create(&self, key: &Key, bytes: impl Into<PutPayload>) -> Result<bool, StoreError> {
+        let options = PutOptions::from(PutMode::Create);
+        match self.objects.put_opts(key, bytes.into(), options).await {
+            Ok(_) => Ok(true),
+            Err(
+                object_store::Error::AlreadyExists { .. }
+                | object_store::Error::Precondition { .. },
+            ) => Ok(false),
+            Err(error) => Err(StoreError::object("create", key)(error)),
+        }
+    }
+
+    /// A small object; `None` if it is not there.
+    async fn read(&self, key: &Key) -> Result<Option<Vec<u8>>, StoreError> {
+        let got = match self.objects.get(key).await {
+            Ok(got) => got,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(StoreError::object("read", key)(error)),
+        };
+        let bytes = got.bytes().await.map_err(StoreError::object("read", key))?;
+        Ok(Some(bytes.into()))
+    }
+
+    async fn exists(&self, key: &Key) -> Result<bool, StoreError> {
+        match self.objects.head(key).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(StoreError::object("look for", key)(error)),
+        }
+    }
+
+    /// The highest number in a folder that numbers its objects without a gap from 1; 0 if there is none.
+    async fn highest(&self, folder: &Key) -> Result<u64, StoreError> {
+        let remembered = self.known(|known| known.highest.get(folder.as_ref()).copied());
+        let mut there = remembered.unwrap_or(0);
+        let mut step = 1;
+        // Mostly the next one is not there, and this is the only question.
+        while self.exists(&numbered(folder, there + step)).await? {
+            there += step;
+            step *= 2;
+        }
+        while step > 1 {
+            step /= 2;
+            if self.exists(&numbered(folder, there + step)).await? {
+                there += step;
+            }
+        }
+        self.remember_highest(folder, there);
+        Ok(there)
+    }
+
+    fn remember_highest(&self, folder: &Key, there: u64) {
+        if there == 0 {
+            return;
+        }
+        self.known(|known| {
+            if known.highest.len() > REMEMBERED {
+                known.highest.clear();
+            }
+            let highest = known.highest.entry(folder.to_string()).or_default();
+            *highest = there.max(*highest);
+        });
+    }
+
+    fn known<T>(&self, look: impl FnOnce(&mut Known) -> T) -> T {
+        // Whoever panicked left nothing half-done in it.
+        look(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn numbered(folder: &Key, number: u64) -> Key {
+    folder.clone().join(number.to_string())
+}
+
+/// Random bytes from the kernel.
+fn fill_random(bytes: &mut [u8]) -> Result<(), StoreError> {
+    getrandom::fill(bytes).map_err(|error| StoreError::Directory {
+        operation: "get random bytes",
+        source: std::io::Error::other(error.to_string()),
+    })
+}
+
+/// A random UUID (RFC 9562, version 4).
+///
+/// # Errors
+///
+/// The kernel has no random bytes.
+pub fn new_uuid() -> Result<String, StoreError> {
+    let mut bytes = [0_u8; 16];
+    fill_random(&mut bytes)?;
+    let value = u128::from_be_bytes(bytes) & !(0xf << 76 | 0b11 << 62) | 4 << 76 | 0b10 << 62;
+    let digits = format!("{value:032x}");
+    let part = |range| digits.get(range).unwrap_or_default();
+    Ok(format!(
+        "{}-{}-{}-{}-{}",
+        part(0..8),
+        part(8..12),
+        part(12..16),
+        part(16..20),
+        part(20..32)
+    ))
+}
+
+/// Milliseconds since 1970.
+pub fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}

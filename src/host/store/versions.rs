@@ -1,0 +1,335 @@
+//! Versions: published once, found by number, deleted by a mark.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use object_store::ObjectStoreExt as _;
+use object_store::path::Path as Key;
+
+use super::shapes::{DeletedShape, VersionShape, from_bytes, to_bytes};
+use super::{Archive, REMEMBERED, Store, StoreError, new_uuid, now, numbered};
+use crate::registry::request::{Listing, Publish};
+use crate::registry::version::{Filter, Found, Marker};
+use crate::registry::{Account, LayerArn, LayerName, LayerVersion, Region, VersionArn};
+
+/// Objects that are asked for at once.
+const AT_ONCE: usize = 16;
+/// How often an object is asked for that was said to be there and is not: a store that is about to decide who created it.
+const UNDECIDED_TRIES: usize = 100;
+
+/// A part of a listing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Page {
+    /// What it shows.
+    pub items: Vec<Arc<LayerVersion>>,
+    /// Where the next one begins, while more remain.
+    pub next: Option<Marker>,
+}
+
+impl Page {
+    /// The first `count` of the items; `place` is how a marker names one.
+    fn new(
+        mut items: Vec<Arc<LayerVersion>>,
+        count: usize,
+        place: impl Fn(&LayerVersion) -> String,
+    ) -> Self {
+        let has_more = items.len() > count;
+        items.truncate(count);
+        let last = items.last().filter(|_| has_more);
+        Self {
+            next: last.map(|last| Marker(place(last))),
+            items,
+        }
+    }
+}
+
+pub(super) fn folder_of(layer: &LayerArn) -> Key {
+    layers_of(&layer.account, &layer.region).join(layer.name.as_str())
+}
+
+fn layers_of(account: &Account, region: &Region) -> Key {
+    Key::from("layers")
+        .join(region.as_str())
+        .join(account.as_str())
+}
+
+impl Store {
+    /// Publishes a version under the next number. The archive is there before the version is, so whoever finds the version finds
+    /// all of it.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn publish(
+        &self,
+        publish: &Publish,
+        archive: &Archive,
+    ) -> Result<LayerVersion, StoreError> {
+        self.keep(archive).await?;
+        let folder = folder_of(&publish.layer).join("versions");
+        let publication = new_uuid()?;
+        let mut number = self.highest(&folder).await? + 1;
+        let mut undecided = 0;
+        loop {
+            let key = numbered(&folder, number);
+            let version = LayerVersion {
+                arn: VersionArn {
+                    layer: publish.layer.clone(),
+                    version: i64::try_from(number).unwrap_or(i64::MAX),
+                },
+                description: publish.description.clone(),
+                license_info: publish.license_info.clone(),
+                compatible_runtimes: publish.compatible_runtimes.clone(),
+                compatible_architectures: publish.compatible_architectures.clone(),
+                created: now(),
+                code_sha256: archive.digest,
+                code_size: archive.bytes,
+            };
+            let shape = VersionShape::new(&version, &publication);
+            let is_ours = if self.create(&key, to_bytes(&shape)).await? {
+                true
+            } else {
+                // Somebody else's, or ours, where the answer to a request that was sent twice was lost.
+                match self.read(&key).await? {
+                    Some(bytes) => from_bytes::<VersionShape>(&bytes)
+                        .is_some_and(|shape| shape.publication == publication),
+                    None if undecided < UNDECIDED_TRIES => {
+                        undecided += 1;
+                        continue;
+                    }
+                    None => false,
+                }
+            };
+            self.remember_highest(&folder, number);
+            if is_ours {
+                // What collects garbage may have looked before the version was there.
+                self.keep(archive).await?;
+                return Ok(version);
+            }
+            number += 1;
+        }
+    }
+
+    /// Looks for a version.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn find(&self, arn: &VersionArn) -> Result<Found, StoreError> {
+        let folder = folder_of(&arn.layer);
+        let Some(number) = u64::try_from(arn.version).ok().filter(|&number| number > 0) else {
+            return Ok(Found::Absent);
+        };
+        let Some(version) = self.version(&folder, number).await? else {
+            return Ok(Found::Absent);
+        };
+        if self.is_deleted(&folder, number).await? {
+            return Ok(Found::Deleted);
+        }
+        Ok(Found::Present(Box::new(LayerVersion::clone(&version))))
+    }
+
+    /// The newest version of a layer that is there.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn newest(&self, layer: &LayerArn) -> Result<Option<Arc<LayerVersion>>, StoreError> {
+        self.newest_matching(folder_of(layer), &Filter::default())
+            .await
+    }
+
+    /// Marks a version as deleted; whether there was anything to delete.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn delete(&self, arn: &VersionArn) -> Result<bool, StoreError> {
+        let folder = folder_of(&arn.layer);
+        let Some(number) = u64::try_from(arn.version).ok().filter(|&number| number > 0) else {
+            return Ok(false);
+        };
+        if self.version(&folder, number).await?.is_none() {
+            return Ok(false);
+        }
+        let shape = DeletedShape { deleted: now() };
+        self.create(&numbered(&folder.join("deleted"), number), to_bytes(&shape))
+            .await
+    }
+
+    /// The layers of an account in a region, by name, each with its newest version that matches.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers.
+    pub async fn layers(
+        &self,
+        account: &Account,
+        region: &Region,
+        listing: &Listing,
+    ) -> Result<Page, StoreError> {
+        let root = layers_of(account, region);
+        let listed = self
+            .objects
+            .list_with_delimiter(Some(&root))
+            .await
+            .map_err(StoreError::object("list", &root))?;
+        let mut names: Vec<LayerName> = listed
+            .common_prefixes
+            .iter()
+            .filter_map(|folder| folder.filename()?.parse().ok())
+            .filter(|name: &LayerName| {
+                let after = listing.after.as_deref();
+                after.is_none_or(|after| name.as_str() > after)
+            })
+            .collect();
+        names.sort_unstable();
+        let items = stream::iter(names)
+            .map(|name| self.newest_matching(root.clone().join(name.as_str()), &listing.filter))
+            .buffered(AT_ONCE)
+            .try_filter_map(|found| std::future::ready(Ok(found)))
+            .take(listing.items + 1)
+            .try_collect()
+            .await?;
+        Ok(Page::new(items, listing.items, |last| {
+            last.arn.layer.name.as_str().to_owned()
+        }))
+    }
+
+    /// The versions of a layer, the newest first. A layer that nobody has made has none.
+    ///
+    /// # Errors
+    ///
+    /// What the store answers, or, inside, `None` for a marker that is none of this listing.
+    pub async fn versions(
+        &self,
+        layer: &LayerArn,
+        listing: &Listing,
+    ) -> Result<Option<Page>, StoreError> {
+        let folder = folder_of(layer);
+        let highest = match &listing.after {
+            None => self.highest(&folder.clone().join("versions")).await?,
+            Some(last) => match last.parse::<u64>() {
+                Ok(last) if last > 0 => last - 1,
+                _ => return Ok(None),
+            },
+        };
+        let deleted = self.deleted(&folder).await?;
+        let items = stream::iter((1..=highest).rev())
+            .filter(|number| std::future::ready(!deleted.contains(number)))
+            .map(|number| self.version(&folder, number))
+            .buffered(AT_ONCE)
+            .try_filter_map(|found| {
+                std::future::ready(Ok(found.filter(|version| listing.filter.matches(version))))
+            })
+            .take(listing.items + 1)
+            .try_collect()
+            .await?;
+        Ok(Some(Page::new(items, listing.items, |last| {
+            last.arn.version.to_string()
+        })))
+    }
+
+    async fn newest_matching(
+        &self,
+        folder: Key,
+        filter: &Filter,
+    ) -> Result<Option<Arc<LayerVersion>>, StoreError> {
+        let highest = self.highest(&folder.clone().join("versions")).await?;
+        let Some(newest) = self.version(&folder, highest).await? else {
+            return Ok(None);
+        };
+        if !self.is_deleted(&folder, highest).await? && filter.matches(&newest) {
+            return Ok(Some(newest));
+        }
+        let deleted = self.deleted(&folder).await?;
+        for number in (1..highest).rev() {
+            if !deleted.contains(&number)
+                && let Some(version) = self.version(&folder, number).await?
+                && filter.matches(&version)
+            {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A version as it was published, deleted or not.
+    async fn version(
+        &self,
+        folder: &Key,
+        number: u64,
+    ) -> Result<Option<Arc<LayerVersion>>, StoreError> {
+        if number == 0 {
+            return Ok(None);
+        }
+        let key = numbered(&folder.clone().join("versions"), number);
+        if let Some(version) = self.known(|known| known.versions.get(key.as_ref()).cloned()) {
+            return Ok(Some(version));
+        }
+        let Some(bytes) = self.read(&key).await? else {
+            return Ok(None);
+        };
+        let version = from_bytes::<VersionShape>(&bytes).and_then(VersionShape::into_version);
+        let version = Arc::new(version.ok_or_else(|| StoreError::Damaged {
+            key: key.to_string(),
+        })?);
+        self.known(|known| {
+            if known.versions.len() >= REMEMBERED {
+                known.versions.clear();
+            }
+            known.versions.insert(key.to_string(), Arc::clone(&version));
+        });
+        Ok(Some(version))
+    }
+
+    async fn is_deleted(&self, folder: &Key, number: u64) -> Result<bool, StoreError> {
+        let key = numbered(&folder.clone().join("deleted"), number);
+        if self.known(|known| known.deleted.contains(key.as_ref())) {
+            return Ok(true);
+        }
+        let is_deleted = self.exists(&key).await?;
+        if is_deleted {
+            self.known(|known| {
+                if known.deleted.len() >= REMEMBERED {
+                    known.deleted.clear();
+                }
+                known.deleted.insert(key.to_string());
+            });
+        }
+        Ok(is_deleted)
+    }
+
+    /// The numbers of all versions of a layer that are deleted.
+    async fn deleted(&self, folder: &Key) -> Result<HashSet<u64>, StoreError> {
+        let folder = folder.clone().join("deleted");
+        let marks = self.objects.list(Some(&folder));
+        marks
+            .try_filter_map(|mark| {
+                let number: Option<u64> =
+                    mark.location.filename().and_then(|name| name.parse().ok());
+                std::future::ready(Ok(number))
+            })
+            .try_collect()
+            .await
+            .map_err(StoreError::object("list", &folder))
+    }
+
+    /// Since when a version is deleted, in milliseconds since 1970.
+    pub(super) async fn deleted_since(&self, key: &Key) -> Result<Option<i64>, StoreError> {
+        let bytes = self.read(key).await?;
+        Ok(bytes
+            .and_then(|bytes| from_bytes::<DeletedShape>(&bytes))
+            .map(|shape| shape.deleted))
+    }
+
+    /// The version that an object describes.
+    pub(super) async fn described(&self, key: &Key) -> Result<Option<LayerVersion>, StoreError> {
+        let Ok(got) = self.objects.get(key).await else {
+            return Ok(None);
+        };
+        let bytes = got.bytes().await.map_err(StoreError::object("read", key))?;
+        Ok(from_bytes::<VersionShape>(&bytes).and_then(VersionShape::into_version))
+    }
+}

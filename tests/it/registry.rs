@@ -1,0 +1,384 @@
+//! The registry by its commands: publish, look, share, delete, collect garbage, several processes at once.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::command::Sandbox;
+use crate::support::zip::{archive, file};
+
+/// A layer with one file of this content.
+fn layer(sandbox: &Sandbox, name: &str, content: &str) {
+    sandbox.archive(name, &archive([file("python/m.py", content)]));
+}
+
+/// Publishes, and gives the version as JSON.
+#[track_caller]
+fn publish(sandbox: &Sandbox, name: &str, zip: &str) -> Value {
+    let arguments = ["registry", "publish", name, zip, "--format", "json"];
+    sandbox.slashopt(arguments).success().json()
+}
+
+/// The numbers of a layer's versions, as they are listed.
+#[track_caller]
+fn versions(sandbox: &Sandbox, name: &str) -> Vec<i64> {
+    let arguments = ["registry", "versions", name, "--format", "json"];
+    let listed = sandbox.slashopt(arguments).success().json();
+    let listed = listed["versions"].as_array().expect("a list").clone();
+    let number = |version: &Value| version["version"].as_i64().expect("a number");
+    listed.iter().map(number).collect()
+}
+
+/// Where the sandbox's registry is without a flag.
+fn store(sandbox: &Sandbox) -> std::path::PathBuf {
+    sandbox.home().join(".local/share/slashopt")
+}
+
+fn blobs(store: &Path) -> usize {
+    fs::read_dir(store.join("blobs")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn a_published_layer_is_got_back_as_it_was() {
+    let sandbox = Sandbox::new();
+    layer(&sandbox, "a.zip", "one");
+    let version = publish(&sandbox, "deps", "a.zip");
+    assert_eq!(version["version"], 1);
+    assert_eq!(
+        version["layer_version_arn"],
+        "arn:aws:lambda:us-east-1:000000000000:layer:deps:1"
+    );
+    assert_eq!(version["description"], "");
+    assert_eq!(version["compatible_runtimes"], Value::Null);
+    sandbox
+        .slashopt(["registry", "get", "deps:1", "--output", "b.zip"])
+        .success();
+    let read = |name: &str| fs::read(sandbox.path(name)).expect("it is there");
+    assert_eq!(read("a.zip"), read("b.zip"));
+    let newest = sandbox.slashopt(["registry", "get", "deps", "--format", "json"]);
+    assert_eq!(newest.success().json()["code_size"], version["code_size"]);
+}
+
+#[test]
+fn identical_content_is_kept_once() {
+    let sandbox = Sandbox::new();
+    layer(&sandbox, "a.zip", "one");
+    let first = publish(&sandbox, "deps", "a.zip");
+    let second = publish(&sandbox, "deps", "a.zip");
+    let other = publish(&sandbox, "other", "a.zip");
+    assert_eq!(first["code_sha256"], second["code_sha256"]);
+    assert_eq!(
+        (&second["version"], &other["version"]),
+        (&2.into(), &1.into())
+    );
+    assert_eq!(blobs(&store(&sandbox)), 1);
+}
+
+#[test]
+fn a_number_is_never_used_again() {
+    let sandbox = Sandbox::new();
+    layer(&sandbox, "a.zip", "one");
+    for _ in 0..2 {
+        publish(&sandbox, "deps", "a.zip");
+    }
+    assert_eq!(versions(&sandbox, "deps"), [2, 1]);
+    for version in ["deps:2", "deps:1", "deps:1", "deps:9"] {
+        sandbox.slashopt(["registry", "delete", version]).success();
+    }
+    assert_eq!(versions(&sandbox, "deps"), [0_i64; 0]);
+    sandbox
+        .slashopt(["registry", "get", "deps:1"])
+        .status(5)
+        .stderr_contains(
+            "Layer version arn:aws:lambda:us-east-1:000000000000:layer:deps:1 does not exist.",
+        )
+        .has_hint();
+    sandbox
+        .slashopt(["registry", "get", "deps"])
+        .status(5)
+        .has_hint();
+    assert_eq!(publish(&sandbox, "deps", "a.zip")["version"], 3);
+    assert_eq!(versions(&sandbox, "deps"), [3]);
+}
+
+#[test]
+fn ten_that_publish_at_once_get_ten_numbers() {
+    let sandbox = Sandbox::new();
+    for number in 0..10 {
+        layer(
+            &sandbox,
+            &format!("{number}.zip"),
+            &format!("content {number}"),
+        );
+    }
+    let numbers: Vec<i64> = std::thread::scope(|scope| {
+        let sandbox = &sandbox;
+        let publishers: Vec<_> = (0..10)
+            .map(|number| {
+                scope.spawn(move || {
+                    let mut numbers = Vec::new();
+                    for _ in 0..3 {
+                        let version = publish(sandbox, "deps", &format!("{number}.zip"));
+                        numbers.push(version["version"].as_i64().expect("a number"));
+                    }
+                    numbers
+                })
+            })
+            .collect();
+        let done = publishers.into_iter();
+        done.flat_map(|publisher| publisher.join().expect("it ends"))
+            .collect()
+    });
+    let distinct: BTreeSet<i64> = numbers.iter().copied().collect();
+    assert_eq!(distinct, (1..=30).collect(), "{numbers:?}");
+    assert_eq!(
+        versions(&sandbox, "deps"),
+        (1..=30).rev().collect::<Vec<_>>()
+    );
+    assert_eq!(blobs(&store(&sandbox)), 10);
+}
+
+#[test]
+fn layers_are_listed_by_name_with_their_newest_version_that_matches() {
+    let sandbox = Sandbox::new();
+    layer(&sandbox, "a.zip", "one");
+    for (name, runtime) in [
+        ("zeta", "python3.12"),
+        ("alpha", "python3.12"),
+        ("alpha", "nodejs22.x"),
+    ] {
+        let arguments = [
+            "registry",
+            "publish",
+            name,
+            "a.zip",
+            "--compatible-runtimes",
+            runtime,
+        ];
+        sandbox.slashopt(arguments).success();
+    }
+    let list = |more: &[&str]| -> Vec<String> {
+        let arguments = ["registry", "layers", "--format", "json"];
+        let listed = sandbox
+            .slashopt(arguments.iter().chain(more))
+            .success()
+            .json();
+        let layers = listed["layers"].as_array().expect("a list").clone();
+        let name = |layer: &Value| {
+            format!(
+                "{}:{}",
+                layer["layer_name"].as_str().expect("a name"),
+                layer["version"]
+            )
+        };
+        layers.iter().map(name).collect()
+    };
+    assert_eq!(list(&[]), ["alpha:2", "zeta:1"]);
+    assert_eq!(
+        list(&["--compatible-runtime", "python3.12"]),
+        ["alpha:1", "zeta:1"]
+    );
+    assert_eq!(
+        list(&["--compatible-architecture", "arm64"]),
+        [""; 0],
+        "none says that it is for it"
+    );
+    sandbox.slashopt(["registry", "delete", "zeta:1"]).success();
+    assert_eq!(list(&[]), ["alpha:2"]);
+}
+
+#[test]
+fn accounts_and_regions_have_layers_of_their_own() {
+    let sandbox = Sandbox::new();
+    layer(&sandbox, "a.zip", "one");
+    publish(&sandbox, "deps", "a.zip");
+    let elsewhere = |arguments: &[&str]| {
+        let more = ["--region", "eu-west-1", "--account", "123456789012"];
+        sandbox
+            .slashopt(arguments.iter().chain(&more))
+            .success()
+            .stdout()
+            .to_owned()
+    };
+    assert_eq!(elsewhere(&["registry", "layers"]), "");
+    assert_eq!(
+        elsewhere(&["registry", "publish", "deps", "a.zip"]),
+        "arn:aws:lambda:eu-west-1:123456789012:layer:deps:1\n"
+    );
+    sandbox
+        .slashopt([
+            "registry",
+            "get",
+            "arn:aws:lambda:eu-west-1:123456789012:layer:deps:1",
+        ])
+        .success();
+}
+
+#[test]
+fn what_lambda_would_refuse_is_refused() {
+    let sandbox = Sandbox::new();
+    layer(&sandbox, "a.zip", "one");
+    sandbox.write("text.zip", "no zip at all");
+    sandbox.archive("empty.zip", &archive([]));
+    sandbox
+        .slashopt(["registry", "publish", "deps", "text.zip"])
+        .status(3)
+        .has_hint();
+    sandbox
+        .slashopt(["registry", "publish", "deps", "empty.zip"])
+        .status(5)
+        .stderr_contains("Uploaded file must be a non-empty zip");
+    sandbox
+        .slashopt(["registry", "publish", "de.ps", "a.zip"])
+        .status(5)
+        .stderr_contains("Value 'de.ps' at 'layerName' failed to satisfy constraint");
+    sandbox
+        .slashopt([
+            "registry",
+            "publish",
+            "deps",
+            "a.zip",
+            "--compatible-runtimes",
+            "cobol",
+        ])
+        .status(5)
+        .stderr_contains("Value '[cobol]' at 'compatibleRuntimes' failed to satisfy constraint");
+    sandbox
+        .slashopt(["registry", "publish", "deps", "."])
+        .failure()
+        .has_hint();
+    sandbox
+        .slashopt(["registry", "publish", "deps", "absent.zip"])
+        .status(4)
+        .has_hint();
+    assert_eq!(
+        publish(&sandbox, "deps", "a.zip")["version"],
+        1,
+        "nothing was used up"
+    );
+}
+
+#[test]
+fn a_damaged_archive_is_not_published() {
+    let sandbox = Sandbox::new();
+    let mut bytes = archive([file("m.py", "some content")]).bytes();
+    let place = bytes
+        .windows(4)
+        .position(|window| window == b"some")
+        .expect("it is stored");
+    bytes[place] ^= 1;
+    sandbox.write("a.zip", bytes);
+    sandbox
+        .slashopt(["registry", "publish", "deps", "a.zip"])
+        .status(3)
+        .stderr_contains("m.py");
+    assert_eq!(blobs(&store(&sandbox)), 0);
+}
+
+#[test]
+fn permissions_are_added_listed_and_removed() {
+    let sandbox = Sandbox::new();
+    layer(&sandbox, "a.zip", "one");
+    publish(&sandbox, "deps", "a.zip");
+    let permission = |arguments: &[&str]| {
+        let all = ["registry", "permission"].iter().chain(arguments);
+        sandbox.slashopt(all.chain(&["--format", "json"]))
+    };
+    permission(&["list", "deps:1"])
+        .status(5)
+        .stderr_contains("No policy is associated with the given resource.");
+    let add = [
+        "add",
+        "deps:1",
+        "--statement-id",
+        "s1",
+        "--principal",
+        "123456789012",
+    ];
+    let added = permission(&add).success().json();
+    assert_eq!(
+        added["statement"]["Principal"]["AWS"],
+        "arn:aws:iam::123456789012:root"
+    );
+    permission(&add)
+        .status(5)
+        .stderr_contains("The statement id (s1) provided already exists.");
+    let stale = [
+        &add[..3],
+        &["s2", "--principal", "*", "--revision-id", "stale"],
+    ]
+    .concat();
+    permission(&stale)
+        .status(5)
+        .stderr_contains("The Revision Id provided does not match the latest Revision Id.");
+    let listed = permission(&["list", "deps:1"]).success().json();
+    assert_eq!(listed["revision_id"], added["revision_id"]);
+    assert_eq!(listed["policy"]["Statement"][0], added["statement"]);
+    permission(&["remove", "deps:1", "--statement-id", "s1"]).success();
+    permission(&["list", "deps:1"]).status(5);
+    permission(&["list", "deps:2"])
+        .status(5)
+        .stderr_contains("layer:deps:2 does not exist.");
+}
+
+#[test]
+fn garbage_is_what_no_version_has_needed_for_so_long() {
+    let sandbox = Sandbox::new();
+    layer(&sandbox, "a.zip", "one");
+    layer(&sandbox, "b.zip", "two");
+    publish(&sandbox, "deps", "a.zip");
+    publish(&sandbox, "deps", "b.zip");
+    publish(&sandbox, "other", "b.zip");
+    for version in ["deps:1", "deps:2"] {
+        sandbox.slashopt(["registry", "delete", version]).success();
+    }
+    let collect = |more: &[&str]| {
+        let arguments = ["registry", "gc", "--format", "json"].iter().chain(more);
+        let collected = sandbox.slashopt(arguments).success().json();
+        (collected["removed"].clone(), collected["kept"].clone())
+    };
+    let (none, one, two) = (Value::from(0), Value::from(1), Value::from(2));
+    assert_eq!(collect(&[]), (none, two));
+    // An hour ago, as far as the clock of the files goes.
+    for blob in fs::read_dir(store(&sandbox).join("blobs")).expect("it is there") {
+        let path = blob.expect("it can be listed").path();
+        let file = fs::File::options()
+            .write(true)
+            .open(path)
+            .expect("it opens");
+        let hour = std::time::Duration::from_hours(1);
+        file.set_modified(std::time::SystemTime::now() - hour)
+            .expect("a time can be set");
+    }
+    assert_eq!(
+        collect(&["--older-than", "0s", "--dry-run"]),
+        (one.clone(), one.clone())
+    );
+    assert_eq!(collect(&["--older-than", "0s"]), (one.clone(), one.clone()));
+    sandbox
+        .slashopt(["registry", "get", "other:1", "--output", "c.zip"])
+        .success();
+    publish(&sandbox, "deps", "a.zip");
+    sandbox
+        .slashopt(["registry", "get", "deps:3", "--output", "d.zip"])
+        .success();
+}
+
+#[test]
+fn a_registry_that_is_not_there_is_said_to_be_missing() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .slashopt(["registry", "layers"])
+        .status(5)
+        .stderr_contains("there is no registry")
+        .has_hint();
+    sandbox.mkdir("theirs", 0o755);
+    sandbox.write("theirs/format", "something else");
+    layer(&sandbox, "a.zip", "one");
+    sandbox
+        .slashopt(["registry", "publish", "deps", "a.zip", "--store", "theirs"])
+        .status(5)
+        .has_hint();
+}
