@@ -20,7 +20,7 @@ use slashopt::packages::{Package, PackageId, Packages};
 use super::collisions_packages::version_json;
 use super::failure::{Exit, Failure};
 use super::json as shape;
-use super::layer::LayerArgs;
+use super::layer::{LayerArgs, LayersRegistry};
 use super::report::Report;
 use super::stack::StackArgs;
 use super::{GlobalArgs, Outcome, diff_text};
@@ -57,6 +57,8 @@ pub(crate) struct DiffArgs {
     /// The layers of the newer stack, in merge order
     #[arg(long, value_name = "LAYER", num_args = 1.., requires = "left")]
     right: Vec<OsString>,
+    #[command(flatten)]
+    registry: LayersRegistry,
     /// Compare the times of files, links and directories, too
     #[arg(long)]
     times: bool,
@@ -139,6 +141,7 @@ impl DiffArgs {
     fn sides(&self) -> Result<(LayerArgs, LayerArgs), Failure> {
         let side = |one: &Option<OsString>, stack: &[OsString]| LayerArgs {
             layers: one.iter().chain(stack).cloned().collect(),
+            registry: self.registry.clone(),
         };
         let sides = (
             side(&self.older, &self.left),

@@ -276,6 +276,7 @@ impl Prepared {
             }
             let one = LayerArgs {
                 layers: vec![layer],
+                registry: layers.registry.clone(),
             };
             if add(&mut all, &one)?.is_none() {
                 return Ok(None);

@@ -13,14 +13,24 @@ use super::failure::Failure;
 
 /// Not a doc comment, where the variable would need backticks, which help does not have.
 const LAYER_HELP: &str = "Layers in merge order, the first is lowest: zip files, directories, - for a zip on \
-    standard input, sha256:HEX for a layer in the cache, FILE@sha256:HEX for both [default: what SLASHOPT_LAYERS names, one a line or separated by commas]";
+    standard input, sha256:HEX for a layer in the cache, FILE@sha256:HEX for both, NAME, NAME:VERSION or an ARN for a layer of the registry [default: what SLASHOPT_LAYERS names, one a line or separated by commas]";
 
 /// Layers in merge order, lowest first.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct LayerArgs {
     #[arg(value_name = "LAYER", help = LAYER_HELP)]
     pub(crate) layers: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) registry: LayersRegistry,
 }
+
+/// Where layers are looked for that are no files.
+#[cfg(feature = "registry")]
+pub(crate) type LayersRegistry = super::registry::StoreArgs;
+/// This build has no registry to look in.
+#[cfg(not(feature = "registry"))]
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct LayersRegistry {}
 
 impl LayerArgs {
     /// The layers that were named, by argument or by `SLASHOPT_LAYERS`; none is no error.
@@ -57,15 +67,27 @@ impl LayerArgs {
                     .hint("give `-` for one layer only"),
             );
         }
-        named.iter().map(|layer| input(layer, what)).collect()
+        let input = |layer: &OsString| self.input(layer, what);
+        named.iter().map(input).collect()
     }
 }
 
-/// What a layer that was typed is read from.
-fn input(typed: &OsStr, what: &str) -> Result<LayerInput, Failure> {
-    if typed == OsStr::new("-") {
-        return Ok(LayerInput::Stdin);
+impl LayerArgs {
+    /// What a layer that was typed is read from.
+    fn input(&self, typed: &OsStr, what: &str) -> Result<LayerInput, Failure> {
+        if typed == OsStr::new("-") {
+            return Ok(LayerInput::Stdin);
+        }
+        #[cfg(feature = "registry")]
+        if let Some(found) = super::registry::layer(&self.registry, typed, what)? {
+            return Ok(found);
+        }
+        file_or_digest(typed, what)
     }
+}
+
+/// A file, a directory, or what a digest stands for.
+fn file_or_digest(typed: &OsStr, what: &str) -> Result<LayerInput, Failure> {
     let path = PathBuf::from(typed);
     let Some((file, digest)) = split_digest(typed.as_bytes()) else {
         return Ok(LayerInput::Path(path));
@@ -74,7 +96,11 @@ fn input(typed: &OsStr, what: &str) -> Result<LayerInput, Failure> {
         (Some(digest), b"") => Ok(LayerInput::Cached(digest)),
         (Some(digest), file) => {
             let file = PathBuf::from(OsStr::from_bytes(file));
-            Ok(LayerInput::Expected(file, digest))
+            Ok(LayerInput::Expected {
+                name: file.display().to_string(),
+                path: file,
+                digest,
+            })
         }
         (None, _) if path.exists() => Ok(LayerInput::Path(path)),
         (None, _) => Err(Failure::usage(format!(

@@ -133,6 +133,55 @@ pub(crate) fn run(arguments: &PackArgs, global: &GlobalArgs, report: &Report) ->
     Ok(ExitCode::SUCCESS)
 }
 
+/// Packs a directory as `pack` would without flags, into a file that is open already.
+#[cfg(feature = "registry")]
+pub(crate) fn into_file(
+    directory: &Path,
+    file: &std::fs::File,
+    report: &Report,
+) -> Result<(), Failure> {
+    /// The flags' defaults are written once, where the flags are.
+    #[derive(clap::Parser)]
+    struct Defaults {
+        #[command(flatten)]
+        pack: PackArgs,
+    }
+    let typed = ["pack", "--output=-", "--"].map(std::ffi::OsStr::new);
+    let typed = typed.into_iter().chain([directory.as_os_str()]);
+    let arguments = <Defaults as clap::Parser>::try_parse_from(typed)
+        .map_err(|error| Failure::usage(format!("{WHAT}: {error}")))?
+        .pack;
+    let interrupt = Interrupt::install();
+    let pool = thread_pool(arguments.threads)?;
+    let under = LayerPath::root();
+    let packed = load(&arguments, None, &under, &Place::Stdout, &pool, &interrupt)?;
+    let tree = MergedTree::merge(
+        &packed.loaded.stack,
+        LinkedDirectory::Replace,
+        &packed.loaded.hasher,
+    );
+    let mut warnings = Vec::new();
+    let modified = source_date_epoch()?;
+    let plan = plan(&arguments, &packed, &tree, &under, modified, &mut warnings)?;
+    let assembly = Assembly {
+        loaded: &packed.loaded,
+        tree: &tree,
+        plan: &plan,
+        pool: &pool,
+        budget: &Budget::default(),
+        interrupt: &interrupt,
+        level: arguments.level.level(),
+    };
+    let written = std::sync::atomic::AtomicU64::new(0);
+    assembly
+        .write(file, &written)
+        .map_err(|error| Failure::host(WHAT, error))?;
+    for warning in &warnings {
+        report.warning(warning);
+    }
+    Ok(())
+}
+
 /// What Lambda would make of the layer: the place where the rules of `check` are to be asked. The quotas are judged where
 /// the archive is written.
 fn findings(plan: &FlattenPlan, warnings: &mut Vec<String>) {

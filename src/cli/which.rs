@@ -74,6 +74,7 @@ impl WhichArgs {
                 .chain(&self.layers.layers)
                 .cloned()
                 .collect(),
+            registry: self.layers.registry.clone(),
         }
     }
 }

@@ -36,7 +36,7 @@ impl Sources {
         for input in inputs {
             let (path, digest) = match input {
                 LayerInput::Path(path) => (path, None),
-                LayerInput::Expected(path, digest) => (path, Some(digest)),
+                LayerInput::Expected { path, digest, .. } => (path, Some(digest)),
                 _ => return None,
             };
             let about = stat(path).ok()?;

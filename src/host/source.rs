@@ -34,7 +34,14 @@ pub enum LayerInput {
     Cached(Digest),
     /// A zip file or a directory of which somebody says what its digest is: that is believed to look it up, and verified when
     /// it is read.
-    Expected(PathBuf, Digest),
+    Expected {
+        /// What the user called it.
+        name: String,
+        /// Where it is.
+        path: PathBuf,
+        /// Its digest.
+        digest: Digest,
+    },
     /// A zip file that is open already.
     Open {
         /// What the user called it.
@@ -53,8 +60,8 @@ impl LayerInput {
     pub fn name(&self) -> String {
         match self {
             Self::Cached(digest) => digest.to_string(),
-            Self::Expected(path, _) | Self::Path(path) => path.display().to_string(),
-            Self::Open { name, .. } => name.clone(),
+            Self::Path(path) => path.display().to_string(),
+            Self::Expected { name, .. } | Self::Open { name, .. } => name.clone(),
             Self::Stdin => "-".to_owned(),
         }
     }
@@ -292,7 +299,12 @@ fn load_layer(
         });
     }
     let file = open(input).map_err(failed("open the layer"))?;
-    if let LayerInput::Expected(path, expected) = input {
+    if let LayerInput::Expected {
+        path,
+        digest: expected,
+        ..
+    } = input
+    {
         let limits = options.limits;
         let found = digest_of(&file, path, place, limits, budget, &Interrupt::default())?;
         if found != *expected {
@@ -304,7 +316,7 @@ fn load_layer(
         }
     }
     let metadata = file.metadata().map_err(failed("examine the layer"))?;
-    let (LayerInput::Path(path) | LayerInput::Expected(path, _)) = input else {
+    let (LayerInput::Path(path) | LayerInput::Expected { path, .. }) = input else {
         return load_archive(file, None, place, options, budget, hasher);
     };
     let identity = Some((metadata.dev(), metadata.ino()));
@@ -346,7 +358,7 @@ fn listed(
 pub(super) fn open(input: &LayerInput) -> io::Result<File> {
     let path = match input {
         LayerInput::Cached(_) => return Err(io::ErrorKind::NotFound.into()),
-        LayerInput::Expected(path, _) | LayerInput::Path(path) => path,
+        LayerInput::Expected { path, .. } | LayerInput::Path(path) => path,
         LayerInput::Open { file, .. } => return file.try_clone(),
         LayerInput::Stdin => return spool_stdin(),
     };

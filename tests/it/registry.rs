@@ -222,6 +222,7 @@ fn what_lambda_would_refuse_is_refused() {
     layer(&sandbox, "a.zip", "one");
     sandbox.write("text.zip", "no zip at all");
     sandbox.archive("empty.zip", &archive([]));
+    sandbox.mkdir("hollow", 0o755);
     sandbox
         .slashopt(["registry", "publish", "deps", "text.zip"])
         .status(3)
@@ -246,9 +247,9 @@ fn what_lambda_would_refuse_is_refused() {
         .status(5)
         .stderr_contains("Value '[cobol]' at 'compatibleRuntimes' failed to satisfy constraint");
     sandbox
-        .slashopt(["registry", "publish", "deps", "."])
-        .failure()
-        .has_hint();
+        .slashopt(["registry", "publish", "deps", "hollow"])
+        .status(5)
+        .stderr_contains("Uploaded file must be a non-empty zip");
     sandbox
         .slashopt(["registry", "publish", "deps", "absent.zip"])
         .status(4)
@@ -381,4 +382,71 @@ fn a_registry_that_is_not_there_is_said_to_be_missing() {
         .slashopt(["registry", "publish", "deps", "a.zip", "--store", "theirs"])
         .status(5)
         .has_hint();
+}
+
+#[test]
+fn a_directory_is_published_as_it_is_packed() {
+    let sandbox = Sandbox::new();
+    sandbox.mkdir("layer", 0o755);
+    sandbox.write("layer/m.py", "one");
+    publish(&sandbox, "deps", "layer");
+    for arguments in [
+        ["pack", "layer", "--output", "packed.zip"].as_slice(),
+        &["registry", "get", "deps:1", "--output", "got.zip"],
+    ] {
+        sandbox.slashopt(arguments).success();
+    }
+    let read = |name: &str| fs::read(sandbox.path(name)).expect("it is there");
+    assert_eq!(read("packed.zip"), read("got.zip"));
+}
+
+#[test]
+fn layers_of_the_registry_work_where_files_do() {
+    let sandbox = Sandbox::new();
+    layer(&sandbox, "a.zip", "one");
+    layer(&sandbox, "b.zip", "two");
+    publish(&sandbox, "deps", "a.zip");
+    publish(&sandbox, "deps", "b.zip");
+    let content = |layer: &str| {
+        let arguments = ["which", "--cat", "1", "python/m.py", layer];
+        sandbox.slashopt(arguments).success().stdout().to_owned()
+    };
+    assert_eq!(content("deps"), "two");
+    assert_eq!(content("deps:1"), "one");
+    assert_eq!(content("registry:deps:1"), "one");
+    let arn = "arn:aws:lambda:us-east-1:000000000000:layer:deps";
+    assert_eq!(content(arn), "two");
+    assert_eq!(content(&format!("{arn}:1")), "one");
+    sandbox
+        .slashopt(["extract", "deps:1", "--into", "opt"])
+        .success();
+    assert_eq!(
+        fs::read(sandbox.path("opt/python/m.py")).expect("it is there"),
+        b"one"
+    );
+    sandbox
+        .slashopt(["list", "deps:7"])
+        .status(5)
+        .stderr_contains("layer `deps:7`")
+        .has_hint();
+    sandbox.slashopt(["list", "other"]).status(4).has_hint();
+}
+
+#[test]
+fn a_name_that_is_a_file_and_a_layer_has_to_be_said_clearly() {
+    let sandbox = Sandbox::new();
+    layer(&sandbox, "a.zip", "one");
+    layer(&sandbox, "deps", "a file");
+    let content = |layer: &str| {
+        let arguments = ["which", "--cat", "1", "python/m.py", layer];
+        sandbox.slashopt(arguments)
+    };
+    assert_eq!(content("deps").success().stdout(), "a file");
+    publish(&sandbox, "deps", "a.zip");
+    content("deps")
+        .status(2)
+        .stderr_contains("`./deps` is the file, `registry:deps` is the layer")
+        .has_hint();
+    assert_eq!(content("./deps").success().stdout(), "a file");
+    assert_eq!(content("registry:deps").success().stdout(), "one");
 }

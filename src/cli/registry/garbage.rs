@@ -29,17 +29,14 @@ pub(crate) struct GcArgs {
     /// Remove nothing, and say what would be removed
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
-pub(super) fn run(
-    arguments: &GcArgs,
-    store: &StoreArgs,
-    global: &GlobalArgs,
-    report: &Report,
-) -> Outcome {
+pub(super) fn run(arguments: &GcArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     let before = now().saturating_sub(arguments.older_than);
     let is_dry = arguments.dry_run;
-    let collected = store.with(WHAT, Access::Read, async |store| {
+    let collected = arguments.store.with(WHAT, Access::Read, async |store| {
         let collected = store.collect_garbage(before, is_dry).await;
         collected.map_err(Undone::from)
     })?;

@@ -1,10 +1,13 @@
 //! `registry`: publish layers, look at them, share and delete them.
 
 mod garbage;
+mod layer;
 mod permission;
 mod publish;
 mod shapes;
 mod show;
+
+pub(super) use layer::layer;
 
 use std::path::PathBuf;
 
@@ -34,8 +37,6 @@ Examples:
 pub(crate) struct RegistryArgs {
     #[command(subcommand)]
     command: RegistryCommand,
-    #[command(flatten)]
-    store: StoreArgs,
 }
 
 /// Not doc comments, where names would need backticks, which help does not have.
@@ -55,13 +56,12 @@ enum RegistryCommand {
 }
 
 /// Which registry, and whose layers.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Registry")]
 pub(crate) struct StoreArgs {
     #[arg(
         long,
         help = STORE_HELP,
-        global = true,
         value_name = "STORE",
         env = "SLASHOPT_STORE",
         hide_env = true
@@ -70,7 +70,6 @@ pub(crate) struct StoreArgs {
     /// Whose layers: twelve digits [default: 000000000000]
     #[arg(
         long,
-        global = true,
         value_name = "ACCOUNT",
         env = "SLASHOPT_ACCOUNT",
         hide_env = true
@@ -79,7 +78,6 @@ pub(crate) struct StoreArgs {
     #[arg(
         long,
         help = REGION_HELP,
-        global = true,
         value_name = "REGION",
         env = "SLASHOPT_REGION",
         hide_env = true
@@ -201,14 +199,13 @@ fn version_reference(what: &str, text: &str, caller: &Caller) -> Result<VersionA
 
 pub(crate) fn run(arguments: &RegistryArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
-    let store = &arguments.store;
     match &arguments.command {
-        RegistryCommand::Publish(arguments) => publish::run(arguments, store, global, report),
-        RegistryCommand::Layers(arguments) => show::layers(arguments, store, global, report),
-        RegistryCommand::Versions(arguments) => show::versions(arguments, store, global, report),
-        RegistryCommand::Get(arguments) => show::get(arguments, store, global, report),
-        RegistryCommand::Delete(arguments) => show::delete(arguments, store, global, report),
-        RegistryCommand::Permission(arguments) => permission::run(arguments, store, global, report),
-        RegistryCommand::Gc(arguments) => garbage::run(arguments, store, global, report),
+        RegistryCommand::Publish(arguments) => publish::run(arguments, global, report),
+        RegistryCommand::Layers(arguments) => show::layers(arguments, global, report),
+        RegistryCommand::Versions(arguments) => show::versions(arguments, global, report),
+        RegistryCommand::Get(arguments) => show::get(arguments, global, report),
+        RegistryCommand::Delete(arguments) => show::delete(arguments, global, report),
+        RegistryCommand::Permission(arguments) => permission::run(arguments, global, report),
+        RegistryCommand::Gc(arguments) => garbage::run(arguments, global, report),
     }
 }

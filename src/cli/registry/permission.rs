@@ -51,6 +51,8 @@ struct AddArgs {
     /// Only if this is the newest revision
     #[arg(long, value_name = "ID")]
     revision_id: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 /// Show the permissions of a version
@@ -59,6 +61,8 @@ struct ListArgs {
     /// The version: NAME:VERSION, or an ARN
     #[arg(value_name = "NAME:VERSION")]
     version: String,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 /// Remove a permission
@@ -73,23 +77,20 @@ struct RemoveArgs {
     /// Only if this is the newest revision
     #[arg(long, value_name = "ID")]
     revision_id: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
-pub(super) fn run(
-    arguments: &PermissionArgs,
-    store: &StoreArgs,
-    global: &GlobalArgs,
-    report: &Report,
-) -> Outcome {
+pub(super) fn run(arguments: &PermissionArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     match &arguments.command {
-        PermissionCommand::Add(arguments) => add(arguments, store, global, report),
-        PermissionCommand::List(arguments) => list(arguments, store, global, report),
-        PermissionCommand::Remove(arguments) => remove(arguments, store, global, report),
+        PermissionCommand::Add(arguments) => add(arguments, global, report),
+        PermissionCommand::List(arguments) => list(arguments, global, report),
+        PermissionCommand::Remove(arguments) => remove(arguments, global, report),
     }
 }
 
-fn add(arguments: &AddArgs, store: &StoreArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    let caller = store.caller();
+fn add(arguments: &AddArgs, global: &GlobalArgs, report: &Report) -> Outcome {
+    let caller = arguments.store.caller();
     let arn = version_reference(WHAT, &arguments.version, &caller)?;
     let call = Call::AddPermission {
         name: arn.layer.to_string(),
@@ -110,7 +111,7 @@ fn add(arguments: &AddArgs, store: &StoreArgs, global: &GlobalArgs, report: &Rep
         }
     };
     let json = statement.to_json(&arn);
-    let policy = change(store, &arn, move |arn, before, id| {
+    let policy = change(&arguments.store, &arn, move |arn, before, id| {
         Policy::with(before, arn, statement.clone(), revision.as_deref(), id)
     })?;
     if global.is_json() {
@@ -125,18 +126,13 @@ fn add(arguments: &AddArgs, store: &StoreArgs, global: &GlobalArgs, report: &Rep
     Ok(ExitCode::SUCCESS)
 }
 
-fn remove(
-    arguments: &RemoveArgs,
-    store: &StoreArgs,
-    global: &GlobalArgs,
-    report: &Report,
-) -> Outcome {
-    let arn = version_reference(WHAT, &arguments.version, &store.caller())?;
+fn remove(arguments: &RemoveArgs, global: &GlobalArgs, report: &Report) -> Outcome {
+    let arn = version_reference(WHAT, &arguments.version, &arguments.store.caller())?;
     let (sid, revision) = (
         arguments.statement_id.clone(),
         arguments.revision_id.clone(),
     );
-    let policy = change(store, &arn, move |_, before, id| {
+    let policy = change(&arguments.store, &arn, move |_, before, id| {
         Policy::without(before, &sid, revision.as_deref(), id)
     })?;
     if global.is_json() {
@@ -169,10 +165,10 @@ fn refused(error: &ApiError) -> Failure {
         .hint("`slashopt registry permission list NAME:VERSION` shows what there is")
 }
 
-fn list(arguments: &ListArgs, store: &StoreArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    let arn = version_reference(SHOW, &arguments.version, &store.caller())?;
+fn list(arguments: &ListArgs, global: &GlobalArgs, report: &Report) -> Outcome {
+    let arn = version_reference(SHOW, &arguments.version, &arguments.store.caller())?;
     let named = arn.clone();
-    let found = store.with(SHOW, Access::Read, async |store| {
+    let found = arguments.store.with(SHOW, Access::Read, async |store| {
         let found = store.find(&named).await?;
         let refused = |error| Undone::Failure(Failure::registry(SHOW, &error));
         operations::must_exist(&named, found).map_err(refused)?;

@@ -1,7 +1,8 @@
 //! `registry publish`: a zip becomes the next version of a layer.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::io::Seek as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -18,6 +19,7 @@ use slashopt::registry::{ApiError, Request};
 
 use super::super::failure::{Exit, Failure};
 use super::super::json::SCHEMA_VERSION;
+use super::super::pack;
 use super::super::report::Report;
 use super::super::stack::waived;
 use super::super::{GlobalArgs, Outcome};
@@ -25,18 +27,19 @@ use super::{Access, StoreArgs, Undone, shapes};
 
 const WHAT: &str = "cannot publish";
 
-/// Publish a zip file as the next version of a layer
+/// Publish a zip file, or what a directory holds, as the next version of a layer
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   slashopt registry publish deps deps.zip
+  slashopt registry publish deps ./layer
   slashopt registry publish deps deps.zip --compatible-runtimes python3.12 python3.13 --description 'what the API needs'")]
 pub(crate) struct PublishArgs {
     /// The layer: a name, or its ARN
     #[arg(value_name = "NAME")]
     name: String,
-    /// Its content: a zip file, or - for one on standard input
-    #[arg(value_name = "ZIP")]
+    /// Its content: a zip file, - for one on standard input, or a directory, which is packed as `slashopt pack` does
+    #[arg(value_name = "ZIP|DIR")]
     content: PathBuf,
     /// What it is, in at most 256 characters
     #[arg(long, value_name = "TEXT")]
@@ -50,14 +53,11 @@ pub(crate) struct PublishArgs {
     /// The architectures that it is for: `x86_64`, arm64
     #[arg(long, value_name = "NAME", num_args = 0.., value_delimiter = ',')]
     compatible_architectures: Option<Vec<String>>,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
-pub(super) fn run(
-    arguments: &PublishArgs,
-    store: &StoreArgs,
-    global: &GlobalArgs,
-    report: &Report,
-) -> Outcome {
+pub(super) fn run(arguments: &PublishArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     let call = Call::Publish {
         name: arguments.name.clone(),
     };
@@ -71,7 +71,7 @@ pub(super) fn run(
             ..ContentFields::default()
         }),
     });
-    let judged = Request::judge(call, fields, &store.caller());
+    let judged = Request::judge(call, fields, &arguments.store.caller());
     let publish = match judged.map_err(|error| Failure::registry(WHAT, &error))? {
         Request::Publish(publish) => publish,
         other => {
@@ -81,8 +81,8 @@ pub(super) fn run(
         }
     };
     let source = arguments.content.display().to_string();
-    let file = open(&arguments.content, &source)?;
-    let version = store.with(WHAT, Access::Write, async |store| {
+    let file = open(&arguments.content, &source, report)?;
+    let version = arguments.store.with(WHAT, Access::Write, async |store| {
         let cannot_read =
             |error| Failure::new(Exit::Machine, format!("{WHAT}: `{source}`: {error}"));
         let archive = match file {
@@ -110,15 +110,16 @@ pub(super) fn run(
 }
 
 /// The file to publish; `None` for standard input.
-fn open(path: &std::path::Path, source: &str) -> Result<Option<File>, Failure> {
-    if path == std::path::Path::new("-") {
+fn open(path: &Path, source: &str, report: &Report) -> Result<Option<File>, Failure> {
+    if path == Path::new("-") {
         return Ok(None);
     }
     if path.is_dir() {
-        return Err(
-            Failure::usage(format!("{WHAT}: `{source}`: it is a directory"))
-                .hint("pack it into a zip file first"),
-        );
+        let failed = |error| Failure::new(Exit::Machine, format!("{WHAT}: `{source}`: {error}"));
+        let mut file = tempfile::tempfile().map_err(failed)?;
+        pack::into_file(path, &file, report)?;
+        file.rewind().map_err(failed)?;
+        return Ok(Some(file));
     }
     File::open(path).map(Some).map_err(|error| {
         Failure::new(Exit::Machine, format!("{WHAT}: `{source}`: {error}"))

@@ -25,6 +25,8 @@ use super::{Access, StoreArgs, Undone, reference, shapes, version_reference};
 pub(crate) struct LayersArgs {
     #[command(flatten)]
     filter: FilterArgs,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 /// List the versions of a layer, the newest first
@@ -35,6 +37,8 @@ pub(crate) struct VersionsArgs {
     name: String,
     #[command(flatten)]
     filter: FilterArgs,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 /// Show a version, or write its zip file
@@ -46,6 +50,8 @@ pub(crate) struct GetArgs {
     /// Write its zip file here; - is standard output
     #[arg(long, value_name = "ZIP")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 /// Delete a version; its number is not used again
@@ -54,6 +60,8 @@ pub(crate) struct DeleteArgs {
     /// The version: NAME:VERSION, or an ARN
     #[arg(value_name = "NAME:VERSION")]
     version: String,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 #[derive(Debug, Args)]
@@ -76,14 +84,9 @@ impl FilterArgs {
     }
 }
 
-pub(super) fn layers(
-    arguments: &LayersArgs,
-    store: &StoreArgs,
-    global: &GlobalArgs,
-    report: &Report,
-) -> Outcome {
+pub(super) fn layers(arguments: &LayersArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     const WHAT: &str = "cannot list the layers";
-    let caller = store.caller();
+    let caller = arguments.store.caller();
     let request = Request::judge(
         Call::ListLayers(arguments.filter.list()),
         Fields::None,
@@ -93,7 +96,7 @@ pub(super) fn layers(
         Request::ListLayers(listing) => listing,
         _ => Listing::default(),
     };
-    let found = store.with(WHAT, Access::Read, async |store| {
+    let found = arguments.store.with(WHAT, Access::Read, async |store| {
         let mut all = Vec::new();
         loop {
             let page = store
@@ -109,14 +112,9 @@ pub(super) fn layers(
     print(&found, "layers", global, report)
 }
 
-pub(super) fn versions(
-    arguments: &VersionsArgs,
-    store: &StoreArgs,
-    global: &GlobalArgs,
-    report: &Report,
-) -> Outcome {
+pub(super) fn versions(arguments: &VersionsArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     const WHAT: &str = "cannot list the versions";
-    let caller = store.caller();
+    let caller = arguments.store.caller();
     let layer = reference(WHAT, &arguments.name, &caller)?.layer;
     let call = Call::ListVersions {
         name: layer.name.as_str().to_owned(),
@@ -127,7 +125,7 @@ pub(super) fn versions(
         Request::ListVersions(_, listing) => listing,
         _ => Listing::default(),
     };
-    let found = store.with(WHAT, Access::Read, async |store| {
+    let found = arguments.store.with(WHAT, Access::Read, async |store| {
         let mut all = Vec::new();
         while let Some(Page { items, next }) = store.versions(&layer, &listing).await? {
             all.extend(items);
@@ -153,17 +151,12 @@ fn print(found: &[Arc<LayerVersion>], key: &str, global: &GlobalArgs, report: &R
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn get(
-    arguments: &GetArgs,
-    store: &StoreArgs,
-    global: &GlobalArgs,
-    report: &Report,
-) -> Outcome {
+pub(super) fn get(arguments: &GetArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     const WHAT: &str = "cannot get it";
-    let caller = store.caller();
+    let caller = arguments.store.caller();
     let wanted = reference(WHAT, &arguments.version, &caller)?;
     let output = arguments.output.clone();
-    let version = store.with(WHAT, Access::Read, async |store| {
+    let version = arguments.store.with(WHAT, Access::Read, async |store| {
         let refused = |error| {
             Undone::Failure(
                 Failure::registry(WHAT, &error)
@@ -275,17 +268,12 @@ impl io::Write for ToReport<'_> {
     }
 }
 
-pub(super) fn delete(
-    arguments: &DeleteArgs,
-    store: &StoreArgs,
-    global: &GlobalArgs,
-    report: &Report,
-) -> Outcome {
+pub(super) fn delete(arguments: &DeleteArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     const WHAT: &str = "cannot delete it";
-    let caller = store.caller();
+    let caller = arguments.store.caller();
     let arn = version_reference(WHAT, &arguments.version, &caller)?;
     let named = arn.clone();
-    let was_there = store.with(WHAT, Access::Read, async |store| {
+    let was_there = arguments.store.with(WHAT, Access::Read, async |store| {
         let found = store.find(&named).await?;
         store.delete(&named).await?;
         Ok(matches!(found, Found::Present(_)))

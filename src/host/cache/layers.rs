@@ -62,7 +62,7 @@ impl<'i> Wanted<'i> {
 
     fn path(&self) -> Option<&'i Path> {
         match self.input {
-            LayerInput::Path(path) | LayerInput::Expected(path, _) => Some(path),
+            LayerInput::Path(path) | LayerInput::Expected { path, .. } => Some(path),
             LayerInput::Cached(_) | LayerInput::Open { .. } | LayerInput::Stdin => None,
         }
     }
@@ -80,7 +80,7 @@ impl Builder<'_> {
             wanted
                 .par_iter_mut()
                 .map(|wanted| match wanted.input {
-                    LayerInput::Cached(digest) | LayerInput::Expected(_, digest) => Ok(*digest),
+                    LayerInput::Cached(digest) | LayerInput::Expected { digest, .. } => Ok(*digest),
                     LayerInput::Open { .. } | LayerInput::Path(_) | LayerInput::Stdin => {
                         self.hash(wanted)
                     }
@@ -176,7 +176,7 @@ impl Builder<'_> {
         };
         if opened.digest != digest {
             return Err(match wanted.input {
-                LayerInput::Expected(..) => HostError::OtherDigest {
+                LayerInput::Expected { .. } => HostError::OtherDigest {
                     layer: wanted.place.clone(),
                     digests: Box::new(OtherDigest {
                         expected: digest,

@@ -151,7 +151,7 @@ impl Cache {
                 digest: Some(*digest),
                 identity: Some(digest.identity()),
             },
-            LayerInput::Expected(path, digest) => Known {
+            LayerInput::Expected { path, digest, .. } => Known {
                 digest: Some(*digest),
                 identity: std::fs::metadata(path)
                     .ok()

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -220,13 +220,9 @@ impl Store {
         Ok(true)
     }
 
-    /// The file that an archive is kept in, where the store is a directory.
-    pub fn path_of(&self, digest: &Digest) -> Option<PathBuf> {
-        match &self.location {
-            Location::Directory(path) => Some(path.join("blobs").join(digest.hex())),
-            #[cfg(feature = "s3")]
-            Location::Bucket { .. } => None,
-        }
+    /// The file that a store in a directory keeps an archive in.
+    pub fn blob_in(store: &Path, digest: &Digest) -> PathBuf {
+        store.join("blobs").join(digest.hex())
     }
 
     /// Removes the archives that no version has needed for so long: all of theirs were deleted before `before`, in milliseconds

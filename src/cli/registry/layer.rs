@@ -1,0 +1,142 @@
+//! Layers of the registry where any command takes LAYERs.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use slashopt::host::source::LayerInput;
+use slashopt::host::store::{Location, Store, StoreError};
+use slashopt::registry::arn::Reference;
+use slashopt::registry::{ApiError, Code, LayerVersion, VersionArn, operations};
+
+use super::super::failure::Failure;
+use super::StoreArgs;
+
+/// What says that a name is meant of the registry and not of a file.
+const PREFIX: &str = "registry:";
+
+/// The layer that is meant, if one of the registry is: an argument with a slash or ending in `.zip` is a path, another one is a
+/// path if that exists and the registry has no such layer.
+pub(crate) fn layer(
+    store: &StoreArgs,
+    typed: &OsStr,
+    what: &str,
+) -> Result<Option<LayerInput>, Failure> {
+    let Some(text) = typed.to_str() else {
+        return Ok(None);
+    };
+    let (is_certain, name) = match text.strip_prefix(PREFIX) {
+        Some(name) => (true, name),
+        None => (text.starts_with("arn:"), text),
+    };
+    let looks_like_a_path = text.contains('/')
+        || Path::new(text)
+            .extension()
+            .is_some_and(|ending| ending == "zip");
+    if !is_certain && (looks_like_a_path || text.starts_with(slashopt::digest::PREFIX)) {
+        return Ok(None);
+    }
+    let reference = match Reference::parse(name, &store.caller()) {
+        Ok(reference) => reference,
+        Err(error) if is_certain => {
+            return Err(Failure::usage(format!("{what}: layer `{text}`: {error}"))
+                .hint("name a layer as NAME, NAME:VERSION, or by its ARN"));
+        }
+        Err(_) => return Ok(None),
+    };
+    let is_file = !text.starts_with(PREFIX) && Path::new(text).exists();
+    // Without a place for a registry there is none, and a file needs none.
+    let location = match store.location(what) {
+        Ok(location) => location,
+        Err(failure) if is_certain => return Err(failure),
+        Err(_) => return Ok(None),
+    };
+    if location.is_remote() {
+        return remote(&location, text, is_file, what);
+    }
+    let found =
+        find(&location, &reference).map_err(|error| Failure::store(what, &location, &error))?;
+    let version = match found {
+        Found::Version(version) => version,
+        // Of a name alone nobody can tell what was meant: it is more often a file.
+        Found::Nothing if is_file || !is_certain && reference.version.is_none() => {
+            return Ok(None);
+        }
+        Found::NoRegistry if !is_certain => return Ok(None),
+        Found::NoRegistry => return Err(Failure::store(what, &location, &StoreError::Missing)),
+        Found::Nothing => return Err(absent(what, text, &reference)),
+    };
+    if is_file {
+        return Err(Failure::usage(format!(
+            "{what}: layer `{text}`: there is such a file, and such a layer in the registry"
+        ))
+        .hint(format!(
+            "`./{text}` is the file, `{PREFIX}{text}` is the layer"
+        )));
+    }
+    let file = location
+        .directory()
+        .map(|path| Store::blob_in(path, &version.code_sha256));
+    Ok(file.map(|path| LayerInput::Expected {
+        name: text.to_owned(),
+        path,
+        digest: version.code_sha256,
+    }))
+}
+
+enum Found {
+    NoRegistry,
+    Nothing,
+    Version(Box<LayerVersion>),
+}
+
+fn find(location: &Location, reference: &Reference) -> Result<Found, StoreError> {
+    Store::block_on(location, async {
+        let store = match Store::open_existing(location).await {
+            Ok(store) => store,
+            Err(StoreError::Missing) => return Ok(Found::NoRegistry),
+            Err(error) => return Err(error),
+        };
+        let version = match reference.version {
+            None => store
+                .newest(&reference.layer)
+                .await?
+                .map(|newest| Box::new(LayerVersion::clone(&newest))),
+            Some(version) => {
+                let arn = VersionArn {
+                    layer: reference.layer.clone(),
+                    version,
+                };
+                operations::must_exist(&arn, store.find(&arn).await?).ok()
+            }
+        };
+        Ok(version.map_or(Found::Nothing, Found::Version))
+    })?
+}
+
+fn absent(what: &str, text: &str, reference: &Reference) -> Failure {
+    let version = reference
+        .version
+        .map_or_else(String::new, |version| format!(":{version}"));
+    let message = format!("Layer version {}{version} does not exist.", reference.layer);
+    let error = ApiError::new(Code::ResourceNotFound, message);
+    Failure::registry(&format!("{what}: layer `{text}`"), &error)
+        .hint("`slashopt registry layers` lists what is there")
+}
+
+/// A layer of a registry that takes a network: this process may be about to become another one and starts no runtime.
+fn remote(
+    location: &Location,
+    text: &str,
+    is_file: bool,
+    what: &str,
+) -> Result<Option<LayerInput>, Failure> {
+    if is_file {
+        return Ok(None);
+    }
+    Err(Failure::usage(format!(
+        "{what}: layer `{text}`: the registry `{location}` is not on this machine"
+    ))
+    .hint(format!(
+        "fetch it first: slashopt registry get {text} --output layer.zip"
+    )))
+}
