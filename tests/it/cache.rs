@@ -141,9 +141,12 @@ fn a_warm_start_reads_no_archive_and_no_index_and_has_one_thread() {
         let is_reading = ["open", "read", "mmap"]
             .iter()
             .any(|name| call.name.contains(name));
-        for never in [".zip", "/manifests", "/records", "/python", "/locks"] {
+        for never in [".zip", "/manifests", "/records", "/locks"] {
             assert!(!(is_reading && call.text.contains(never)), "{}", call.text);
         }
+        // The interpreters' hooks lie below a folder `python` too, and are ours.
+        let is_of_a_layer = call.text.contains("/trees/") && call.text.contains("/python");
+        assert!(!(is_reading && is_of_a_layer), "{}", call.text);
         let starts = ["clone", "clone3", "fork", "vfork"];
         assert!(!starts.contains(&call.name.as_str()), "{}", call.text);
     }
