@@ -8,14 +8,11 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use slashopt::archive::Strictness;
 use slashopt::host::budget::Budget;
-use slashopt::host::source::{LoadOptions, verify_archive};
+use slashopt::host::store::{Archive, Unpublishable};
 use slashopt::path::Escaped;
-use slashopt::plan::Limits;
-use slashopt::quota::MAX_UNZIPPED_BYTES;
+use slashopt::registry::Request;
 use slashopt::registry::call::{Call, ContentFields, Fields, PublishFields};
-use slashopt::registry::{ApiError, Request};
 
 use super::super::failure::{Exit, Failure};
 use super::super::json::SCHEMA_VERSION;
@@ -90,8 +87,7 @@ pub(super) fn run(arguments: &PublishArgs, global: &GlobalArgs, report: &Report)
             None => store.take_in(std::io::stdin().lock()),
         };
         let archive = archive.map_err(cannot_read)?;
-        let copy = archive.file().map_err(cannot_read)?;
-        verify(copy, &source, report)?;
+        judge(&archive, &source, report)?;
         store
             .publish(&publish, &archive)
             .await
@@ -128,26 +124,13 @@ fn open(path: &Path, source: &str, report: &Report) -> Result<Option<File>, Fail
 }
 
 /// What the service would not take is not taken here either.
-fn verify(file: File, source: &str, report: &Report) -> Result<(), Failure> {
-    let options = LoadOptions {
-        strictness: Strictness::Lenient,
-        limits: Limits {
-            max_bytes: MAX_UNZIPPED_BYTES - 1,
-            ..Limits::default()
-        },
-        ..LoadOptions::default()
-    };
-    let layer =
-        verify_archive(file, source, options, &Budget::default()).map_err(|error| match error {
-            slashopt::host::HostError::Limit(_) => {
-                Failure::registry(WHAT, &ApiError::unzipped_too_large())
-            }
-            error => Failure::host(WHAT, error),
-        })?;
-    if layer.entries() == 0 {
-        return Err(Failure::registry(WHAT, &ApiError::empty_zip()));
-    }
-    for refusal in layer.admitted() {
+fn judge(archive: &Archive, source: &str, report: &Report) -> Result<(), Failure> {
+    let waivers = archive.judge(source, &Budget::default());
+    let waivers = waivers.map_err(|why| match why {
+        Unpublishable::Api(error) => Failure::registry(WHAT, &error),
+        Unpublishable::Archive(error) => Failure::host(WHAT, error),
+    })?;
+    for refusal in &waivers {
         report.warning(&format!(
             "`{}`: {}",
             Escaped(source.as_bytes()),

@@ -17,11 +17,13 @@
 //! Nothing here needs a runtime where the store is a directory: then [`Store::block_on`] starts no thread.
 
 mod blobs;
+mod judge;
 mod policies;
 mod shapes;
 mod versions;
 
 pub use blobs::{Archive, Collected, Spool};
+pub use judge::Unpublishable;
 pub use versions::Page;
 
 use std::collections::{HashMap, HashSet};
