@@ -44,6 +44,32 @@ impl Timestamp {
         }
     }
 
+    /// Reads the basic format of ISO 8601, as signatures have it: `20261122T191200Z`. `None` for anything else.
+    pub fn from_basic(text: &str) -> Option<Self> {
+        let digits = |range| {
+            let part: &str = text.get(range)?;
+            let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then(|| part.parse::<i64>().ok()).flatten()
+        };
+        let (year, month, day) = (digits(0..4)?, digits(4..6)?, digits(6..8)?);
+        let (hour, minute, second) = (digits(9..11)?, digits(11..13)?, digits(13..15)?);
+        let is_a_moment = text.get(8..9) == Some("T")
+            && text.get(15..) == Some("Z")
+            && (1..=days_in_month(year, month)).contains(&day)
+            && hour < 24
+            && minute < 60
+            && second < 60;
+        let days = days_from_civil(year, month, day);
+        is_a_moment.then_some(Self(
+            days * SECONDS_A_DAY + hour * 3600 + minute * 60 + second,
+        ))
+    }
+
+    /// This moment as [`Timestamp::from_basic`] reads it.
+    pub fn to_basic(self) -> String {
+        self.to_string().replace(['-', ':'], "")
+    }
+
     /// The MS-DOS date and time of this moment in UTC, rounded down to even seconds; the first or the last one that there is
     /// for a moment outside of 1980 to 2107.
     pub fn to_dos(self) -> (u16, u16) {
@@ -167,6 +193,24 @@ mod tests {
         let leap_day = Timestamp::from_dos(dos_date(2024, 2, 29), dos_time(23, 59, 58));
         assert_eq!(leap_day, Timestamp(1_709_251_198));
         assert_eq!(leap_day.to_string(), "2024-02-29T23:59:58Z");
+    }
+
+    #[test]
+    fn the_basic_format_is_read_as_it_is_written() {
+        let moment = Timestamp(1_709_251_198);
+        assert_eq!(moment.to_basic(), "20240229T235958Z");
+        assert_eq!(Timestamp::from_basic("20240229T235958Z"), Some(moment));
+        for bad in [
+            "",
+            "20240229T235958",
+            "20230229T235958Z",
+            "20240229T245958Z",
+            "20240229 235958Z",
+            "2024+229T235958Z",
+            "20240229T235958Z ",
+        ] {
+            assert_eq!(Timestamp::from_basic(bad), None, "{bad}");
+        }
     }
 
     #[test]

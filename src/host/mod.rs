@@ -32,6 +32,8 @@ pub mod record;
 mod remove;
 pub mod restart;
 pub mod root;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod source;
 pub mod stage;
 pub mod standing;

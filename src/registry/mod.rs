@@ -18,6 +18,8 @@ pub mod operations;
 pub mod policy;
 pub mod request;
 mod runtimes;
+#[cfg(feature = "serve")]
+pub mod signature;
 pub mod version;
 mod violations;
 

@@ -113,7 +113,7 @@ impl FromStr for Marker {
 }
 
 #[cfg(test)]
-pub(super) fn sample(arn: &str) -> LayerVersion {
+pub(crate) fn sample(arn: &str) -> LayerVersion {
     LayerVersion {
         arn: arn.parse().unwrap_or_else(|error| panic!("{arn}: {error}")),
         description: String::new(),

@@ -118,6 +118,15 @@ mod modules;
 /// The registry of layers: publish, look, share, delete, collect garbage, several processes at once.
 #[cfg(feature = "registry")]
 mod registry;
+
+/// The registry's server by AWS's own clients.
+#[cfg(feature = "serve")]
+mod registry_clients;
+
+/// The registry's server by requests that no client sends, and by several servers of one store.
+#[cfg(feature = "serve")]
+mod registry_serve;
+
 /// AWS's own runtime clients serve handlers that import from the layers.
 mod runtime_clients;
 

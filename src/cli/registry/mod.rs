@@ -4,6 +4,8 @@ mod garbage;
 mod layer;
 mod permission;
 mod publish;
+#[cfg(feature = "serve")]
+mod serve;
 mod shapes;
 mod show;
 
@@ -33,7 +35,8 @@ Examples:
   slashopt registry publish deps deps.zip --compatible-runtimes python3.13
   slashopt registry versions deps
   slashopt registry get deps:1 --output deps.zip
-  slashopt registry permission add deps:1 --statement-id everybody --principal '*'")]
+  slashopt registry permission add deps:1 --statement-id everybody --principal '*'
+  slashopt registry serve")]
 pub(crate) struct RegistryArgs {
     #[command(subcommand)]
     command: RegistryCommand,
@@ -53,6 +56,8 @@ enum RegistryCommand {
     Delete(show::DeleteArgs),
     Permission(permission::PermissionArgs),
     Gc(garbage::GcArgs),
+    #[cfg(feature = "serve")]
+    Serve(serve::ServeArgs),
 }
 
 /// Which registry, and whose layers.
@@ -207,5 +212,7 @@ pub(crate) fn run(arguments: &RegistryArgs, global: &GlobalArgs, report: &Report
         RegistryCommand::Delete(arguments) => show::delete(arguments, global, report),
         RegistryCommand::Permission(arguments) => permission::run(arguments, global, report),
         RegistryCommand::Gc(arguments) => garbage::run(arguments, global, report),
+        #[cfg(feature = "serve")]
+        RegistryCommand::Serve(arguments) => serve::run(arguments, global, report),
     }
 }

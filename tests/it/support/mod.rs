@@ -10,6 +10,8 @@ pub(crate) mod command;
 pub(crate) mod readers;
 pub(crate) mod restricted;
 pub(crate) mod runtime_api;
+#[cfg(feature = "serve")]
+pub(crate) mod server;
 pub(crate) mod strace;
 pub(crate) mod tree;
 pub(crate) mod zip;

@@ -1,0 +1,392 @@
+//! The body of `PublishLayerVersion`, taken apart while it comes: the archive goes to a file, only the rest is kept in memory.
+//!
+//! An archive is one long string in a JSON document. Read whole it would take several times its size of memory for each who
+//! publishes, so the string is found by following the document's structure and decoded piece by piece; the document, with an
+//! empty string in its place, is left for a real parser to judge.
+
+use std::io::Write;
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use crate::registry::{ApiError, Code};
+
+/// Characters of base64 that are decoded at once; a multiple of four.
+const PIECE_CHARACTERS: usize = 64 << 10;
+/// Bytes of everything but the archive: the service allows 256 KiB beside it.
+const MAX_REST_BYTES: usize = 256 << 10;
+/// Bytes of the longest key that is looked at.
+const MAX_KEY_BYTES: usize = 16;
+
+/// With padding or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Why a body is not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UploadError {
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The archive cannot be kept.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+fn not_base64() -> UploadError {
+    ApiError::new(Code::Serialization, "Content.ZipFile is not base64").into()
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    /// Between strings.
+    Structure,
+    /// In a key that may matter.
+    Key,
+    /// In another string.
+    Text,
+    /// Behind a backslash of a key or another string.
+    Escape { in_key: bool },
+    /// In the archive.
+    Archive,
+    /// Behind a backslash of the archive, where PHP writes every slash.
+    ArchiveEscape,
+    /// In `\u` of the archive: the value so far, and how many digits are to come.
+    ArchiveUnicode { value: u32, missing: u8 },
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Value {
+    /// `Content.ZipFile`.
+    Archive,
+    /// `Content`, or something else in it.
+    Content,
+    Other,
+}
+
+/// A body that comes.
+#[derive(Debug)]
+pub(super) struct Upload<W> {
+    to: W,
+    state: State,
+    /// How many objects and arrays are open.
+    depth: usize,
+    /// Whether the outer two of them are objects.
+    is_object: [bool; 2],
+    /// Whether the next string is a key.
+    is_key: bool,
+    key: Vec<u8>,
+    /// What the last key of the outer two objects leads to.
+    value: Value,
+    has_archive: bool,
+    /// Base64 that is not decoded yet.
+    piece: Vec<u8>,
+    rest: Vec<u8>,
+}
+
+impl<W: Write> Upload<W> {
+    /// The archive is written to `to`.
+    pub(super) fn new(to: W) -> Self {
+        Self {
+            to,
+            state: State::Structure,
+            depth: 0,
+            is_object: [false; 2],
+            is_key: false,
+            key: Vec::new(),
+            value: Value::Other,
+            has_archive: false,
+            piece: Vec::new(),
+            rest: Vec::new(),
+        }
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    ///
+    /// The archive is not base64 or cannot be written, or the rest is too long. Whether the rest is JSON is not judged here.
+    pub(super) fn push(&mut self, mut bytes: &[u8]) -> Result<(), UploadError> {
+        while !bytes.is_empty() {
+            if self.state == State::Archive {
+                let end = bytes.iter().position(|&byte| matches!(byte, b'"' | b'\\'));
+                let (run, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+                self.take(run)?;
+                bytes = rest;
+                if end.is_none() {
+                    return Ok(());
+                }
+            }
+            let Some((&byte, rest)) = bytes.split_first() else {
+                return Ok(());
+            };
+            bytes = rest;
+            self.step(byte)?;
+        }
+        Ok(())
+    }
+
+    /// That was all: the document without the archive, and where the archive went, if there was one.
+    pub(super) fn finish(self) -> (Vec<u8>, Option<W>) {
+        (self.rest, self.has_archive.then_some(self.to))
+    }
+
+    fn step(&mut self, byte: u8) -> Result<(), UploadError> {
+        match self.state {
+            State::Archive | State::ArchiveEscape | State::ArchiveUnicode { .. } => {
+                return self.step_in_archive(byte);
+            }
+            State::Structure => self.step_between(byte)?,
+            State::Key | State::Text => {
+                let in_key = self.state == State::Key;
+                match byte {
+                    b'"' => {
+                        if in_key {
+                            self.note_key();
+                        }
+                        self.state = State::Structure;
+                    }
+                    b'\\' => self.state = State::Escape { in_key },
+                    _ if in_key && self.key.len() <= MAX_KEY_BYTES => self.key.push(byte),
+                    _ => {}
+                }
+            }
+            State::Escape { in_key } => {
+                // A key that is written in such a way is none of those that matter here.
+                if in_key {
+                    self.key.push(b'\\');
+                }
+                self.state = if in_key { State::Key } else { State::Text };
+            }
+        }
+        if self.rest.len() == MAX_REST_BYTES {
+            return Err(ApiError::body_too_large().into());
+        }
+        self.rest.push(byte);
+        Ok(())
+    }
+
+    fn step_between(&mut self, byte: u8) -> Result<(), UploadError> {
+        match byte {
+            b'{' | b'[' => {
+                if let Some(is_object) = self.is_object.get_mut(self.depth) {
+                    *is_object = byte == b'{';
+                }
+                self.depth += 1;
+                self.is_key = byte == b'{';
+            }
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                self.is_key = false;
+            }
+            b',' => {
+                let outer = self.depth.checked_sub(1);
+                self.is_key = outer.is_some_and(|at| self.is_object.get(at) == Some(&true));
+            }
+            b':' => self.is_key = false,
+            b'"' if self.is_key && (1..=2).contains(&self.depth) => {
+                self.key.clear();
+                self.state = State::Key;
+            }
+            b'"' if self.depth == 2 && self.value == Value::Archive => {
+                if self.has_archive {
+                    let twice = "Content.ZipFile is there twice";
+                    return Err(ApiError::new(Code::Serialization, twice).into());
+                }
+                self.has_archive = true;
+                self.state = State::Archive;
+            }
+            b'"' => self.state = State::Text,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn note_key(&mut self) {
+        self.value = match (self.depth, self.key.as_slice()) {
+            (1, b"Content") => Value::Content,
+            (2, b"ZipFile") if self.value != Value::Other => Value::Archive,
+            (2, _) if self.value != Value::Other => Value::Content,
+            _ => Value::Other,
+        };
+    }
+
+    fn step_in_archive(&mut self, byte: u8) -> Result<(), UploadError> {
+        self.state = match (self.state, byte) {
+            (State::Archive, b'"') => {
+                self.decode(true)?;
+                self.rest.push(byte);
+                State::Structure
+            }
+            (State::Archive, _) => State::ArchiveEscape,
+            (State::ArchiveEscape, b'/') => {
+                self.take(b"/")?;
+                State::Archive
+            }
+            // Encoders that fold lines.
+            (State::ArchiveEscape, b'n' | b'r') => State::Archive,
+            (State::ArchiveEscape, b'u') => State::ArchiveUnicode {
+                value: 0,
+                missing: 4,
+            },
+            (State::ArchiveUnicode { value, missing }, digit) => {
+                let digit = char::from(digit).to_digit(16).ok_or_else(not_base64)?;
+                let value = value << 4 | digit;
+                if missing > 1 {
+                    State::ArchiveUnicode {
+                        value,
+                        missing: missing - 1,
+                    }
+                } else {
+                    let byte = u8::try_from(value).map_err(|_| not_base64())?;
+                    self.take(&[byte])?;
+                    State::Archive
+                }
+            }
+            _ => return Err(not_base64()),
+        };
+        Ok(())
+    }
+
+    fn take(&mut self, mut run: &[u8]) -> Result<(), UploadError> {
+        while !run.is_empty() {
+            let room = PIECE_CHARACTERS - self.piece.len();
+            let (now, later) = run.split_at(run.len().min(room));
+            self.piece.extend_from_slice(now);
+            run = later;
+            if self.piece.len() == PIECE_CHARACTERS {
+                self.decode(false)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn decode(&mut self, is_last: bool) -> Result<(), UploadError> {
+        // Padding ends the archive: nothing may follow it.
+        if !is_last && self.piece.contains(&b'=') {
+            return Err(not_base64());
+        }
+        let decoded = BASE64.decode(&self.piece).map_err(|_| not_base64())?;
+        self.piece.clear();
+        self.to.write_all(&decoded)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The document and the archive that come of a body which comes in pieces of so many bytes.
+    fn taken(body: &[u8], piece: usize) -> Result<(String, Option<Vec<u8>>), String> {
+        let mut upload = Upload::new(Vec::new());
+        for piece in body.chunks(piece) {
+            upload.push(piece).map_err(|error| error.to_string())?;
+        }
+        let (rest, archive) = upload.finish();
+        Ok((String::from_utf8_lossy(&rest).into_owned(), archive))
+    }
+
+    #[test]
+    fn the_archive_is_taken_out_and_the_rest_stays() {
+        for (body, rest, archive) in [
+            (
+                r#"{"Content": {"ZipFile": "UEsFBg=="}, "Description": "\"ZipFile\": \"x\""}"#,
+                r#"{"Content": {"ZipFile": ""}, "Description": "\"ZipFile\": \"x\""}"#,
+                Some(b"PK\x05\x06".as_slice()),
+            ),
+            // No padding, slashes as PHP writes them, and a character by its number.
+            (
+                r#"{"Content":{"ZipFile":"\/\u002f8\u002B"}}"#,
+                r#"{"Content":{"ZipFile":""}}"#,
+                Some(b"\xff\xff>".as_slice()),
+            ),
+            (
+                r#"{"Content":{"S3Key":"ZipFile","ZipFile":null}}"#,
+                r#"{"Content":{"S3Key":"ZipFile","ZipFile":null}}"#,
+                None,
+            ),
+            // Names that stand elsewhere.
+            (
+                r#"{"ZipFile":"UEsF","X":{"ZipFile":"UEsF"},"Content":{"Y":{"ZipFile":"UEsF"}}}"#,
+                r#"{"ZipFile":"UEsF","X":{"ZipFile":"UEsF"},"Content":{"Y":{"ZipFile":"UEsF"}}}"#,
+                None,
+            ),
+            (
+                r#"{"Content":["ZipFile","UEsF"]}"#,
+                r#"{"Content":["ZipFile","UEsF"]}"#,
+                None,
+            ),
+            // Behind everything else in there.
+            (
+                r#"{"Content":{"a":[{"b":1}],"ZipFile":"UEsF"},"CompatibleRuntimes":["x"]}"#,
+                r#"{"Content":{"a":[{"b":1}],"ZipFile":""},"CompatibleRuntimes":["x"]}"#,
+                Some(b"PK\x05".as_slice()),
+            ),
+        ] {
+            for piece in [1, 3, 1000] {
+                assert_eq!(
+                    taken(body.as_bytes(), piece),
+                    Ok((rest.to_owned(), archive.map(<[u8]>::to_vec))),
+                    "{body}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_base64_is_refused() {
+        for archive in ["!", "AA==AAAA", "A", r"\x", r"\u00", r"\u12345"] {
+            let body = format!(r#"{{"Content":{{"ZipFile":"{archive}"}}}}"#);
+            assert_eq!(
+                taken(body.as_bytes(), 7),
+                Err("Content.ZipFile is not base64".to_owned()),
+                "{archive}"
+            );
+        }
+        let twice = br#"{"Content":{"ZipFile":"AAAA","ZipFile":"AAAA"}}"#;
+        assert_eq!(
+            taken(twice, 7),
+            Err("Content.ZipFile is there twice".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_rest_is_bounded() {
+        let body = format!(r#"{{"Description":"{}"}}"#, "x".repeat(MAX_REST_BYTES));
+        assert!(taken(body.as_bytes(), 4096).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_document_is_read_as_a_parser_reads_it(
+            archive in proptest::collection::vec(any::<u8>(), 0..200_000),
+            description in any::<String>(),
+            before in any::<bool>(),
+            piece in 1_usize..100_000,
+        ) {
+            let base64 = base64::engine::general_purpose::STANDARD.encode(&archive);
+            let content = serde_json::json!({ "ZipFile": base64, "S3Bucket": description });
+            let body = if before {
+                serde_json::json!({ "A": description, "Content": content })
+            } else {
+                serde_json::json!({ "Content": content, "Z": [{ "ZipFile": description }] })
+            };
+            let (rest, got) = taken(body.to_string().as_bytes(), piece).map_err(TestCaseError::fail)?;
+            prop_assert_eq!(got, Some(archive));
+            let mut expected = body;
+            expected["Content"]["ZipFile"] = "".into();
+            let rest: serde_json::Value = serde_json::from_str(&rest).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert_eq!(rest, expected);
+        }
+
+        #[test]
+        fn random_bytes_are_never_more_than_refused(body in proptest::collection::vec(any::<u8>(), 0..4096)) {
+            drop(taken(&body, 100));
+        }
+    }
+}
