@@ -23,7 +23,7 @@ use slashopt::runtime::Architecture;
 
 use super::check_annotations::{github, sarif};
 use super::check_text::{self, Shown};
-use super::env::{RUNTIME_HELP, assignments, named_runtime};
+use super::env::{RUNTIME_HELP, assignments};
 use super::failure::{Exit, Failure};
 use super::layer::LayerArgs;
 use super::report::Report;
@@ -36,7 +36,8 @@ const TYPE_CONFLICT: &str = "type-conflict";
 const WHAT: &str = "cannot check the layers";
 
 // Not doc comments, where the names would need backticks, which help does not have.
-const ARCHITECTURE_HELP: &str = "Judge for this architecture: x86_64 or arm64";
+pub(crate) const ARCHITECTURE_HELP: &str =
+    "Judge for this architecture: x86_64 or arm64 [default: x86_64]";
 const SET_HELP: &str = "Say how the function is configured, such as \
     AWS_LAMBDA_EXEC_WRAPPER=/opt/wrapper (can be repeated)";
 
@@ -54,8 +55,8 @@ pub(crate) struct CheckArgs {
     layers: LayerArgs,
     #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
     runtime: Option<String>,
-    #[arg(long, value_name = "ARCHITECTURE", help = ARCHITECTURE_HELP, value_parser = parse_architecture, default_value = "x86_64", env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
-    architecture: Architecture,
+    #[arg(long, value_name = "ARCHITECTURE", help = ARCHITECTURE_HELP, value_parser = parse_architecture, env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
+    architecture: Option<Architecture>,
     #[arg(long, value_name = "K=V", help = SET_HELP)]
     set: Vec<OsString>,
     /// Take what this rule finds for an error; `all` for every rule (can be repeated)
@@ -92,7 +93,9 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
         return tell_rules(arguments, global, report);
     }
     let policy = policy(arguments)?;
-    let runtime = named_runtime(arguments.runtime.as_deref())?;
+    let layers = &arguments.layers;
+    let runtime = layers.runtime(arguments.runtime.as_deref(), WHAT, report)?;
+    let architecture = layers.architecture(arguments.architecture, WHAT, report)?;
     let variables = assignments(&arguments.set, "--set")?;
     judge_configuration(&variables).map_err(|error| {
         Failure::usage(error.to_string())
@@ -112,7 +115,7 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
     let quotas = arguments.stack.exceeded_quotas(&loaded);
     let configuration = Configuration {
         runtime,
-        architecture: arguments.architecture,
+        architecture,
         variables: &variables,
     };
     let packages = Packages::of(&tree, &contents.of_packages, runtime);

@@ -16,7 +16,6 @@ use slashopt::plan::{OnCollision, OnTypeConflict};
 use slashopt::runtime::Runtime;
 
 use super::collisions_packages::Contests;
-use super::env::named_runtime;
 use super::failure::{Exit, Failure};
 use super::json as shape;
 use super::layer::LayerArgs;
@@ -87,7 +86,9 @@ pub(crate) fn run(arguments: &CollisionsArgs, global: &GlobalArgs, report: &Repo
             );
         }
     };
-    let named = named_runtime(arguments.runtime.as_deref())?;
+    let named = arguments
+        .layers
+        .runtime(arguments.runtime.as_deref(), WHAT, report)?;
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
     let loaded = arguments

@@ -1,6 +1,7 @@
 //! `diff`: what changed between two layers, or two stacks.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -37,14 +38,15 @@ const RIGHT: &str = "cannot compare: the right side";
 Examples:
   slashopt diff deps-1.zip deps-2.zip
   slashopt diff --left base.zip deps-1.zip --right base.zip deps-2.zip
+  slashopt diff --left-locked old.lock --right-locked layers.lock
   slashopt diff deps-1.zip deps-2.zip --all --times
   slashopt diff deps-1.zip deps-2.zip --format json")]
 pub(crate) struct DiffArgs {
     /// The older layer: a zip file, a directory, or - for a zip on standard input
     #[arg(
         value_name = "A",
-        required_unless_present = "left",
-        conflicts_with = "left",
+        required_unless_present = "the_left",
+        conflicts_with = "the_left",
         requires = "newer"
     )]
     older: Option<OsString>,
@@ -52,11 +54,17 @@ pub(crate) struct DiffArgs {
     #[arg(value_name = "B")]
     newer: Option<OsString>,
     /// The layers of the older stack, in merge order
-    #[arg(long, value_name = "LAYER", num_args = 1.., requires = "right")]
+    #[arg(long, value_name = "LAYER", num_args = 1.., group = "the_left", requires = "the_right")]
     left: Vec<OsString>,
     /// The layers of the newer stack, in merge order
-    #[arg(long, value_name = "LAYER", num_args = 1.., requires = "left")]
+    #[arg(long, value_name = "LAYER", num_args = 1.., group = "the_right", requires = "the_left")]
     right: Vec<OsString>,
+    /// The older stack: the layers that this lock file names
+    #[arg(long, value_name = "FILE", group = "the_left", requires = "the_right")]
+    left_locked: Option<PathBuf>,
+    /// The newer stack: the layers that this lock file names
+    #[arg(long, value_name = "FILE", group = "the_right", requires = "the_left")]
+    right_locked: Option<PathBuf>,
     #[command(flatten)]
     registry: LayersRegistry,
     /// Compare the times of files, links and directories, too
@@ -139,13 +147,13 @@ pub(crate) fn run(arguments: &DiffArgs, global: &GlobalArgs, report: &Report) ->
 impl DiffArgs {
     /// The layers of both sides.
     fn sides(&self) -> Result<(LayerArgs, LayerArgs), Failure> {
-        let side = |one: &Option<OsString>, stack: &[OsString]| LayerArgs {
-            layers: one.iter().chain(stack).cloned().collect(),
-            registry: self.registry.clone(),
+        let side = |one: &Option<OsString>, stack: &[OsString], locked: &Option<PathBuf>| {
+            let layers = one.iter().chain(stack).cloned().collect();
+            LayerArgs::new(layers, locked.clone(), self.registry.clone())
         };
         let sides = (
-            side(&self.older, &self.left),
-            side(&self.newer, &self.right),
+            side(&self.older, &self.left, &self.left_locked),
+            side(&self.newer, &self.right, &self.right_locked),
         );
         let is_stdin = |layer: &OsString| layer == OsStr::new("-");
         if sides.0.layers.iter().any(is_stdin) && sides.1.layers.iter().any(is_stdin) {

@@ -23,6 +23,8 @@ use super::report::Report;
 use super::stack::StackArgs;
 use super::{GlobalArgs, Outcome};
 
+const WHAT: &str = "cannot compute the environment";
+
 /// The variable in which AWS's images, and functions, carry their runtime.
 pub(crate) const EXECUTION_ENVIRONMENT: &str = "AWS_EXECUTION_ENV";
 /// What most distributions give to a process that has no `PATH`.
@@ -112,7 +114,13 @@ pub(crate) fn run(arguments: &EnvArgs, global: &GlobalArgs, report: &Report) -> 
         None => places_on_disk(&on_disk, arguments, &root, report),
     };
     let in_task_root = DiskPlaces::task(task_root.as_path());
-    let runtime = chosen_runtime(arguments.runtime.as_deref(), in_root)?;
+    let named = if loaded.is_some() {
+        let asked = arguments.runtime.as_deref();
+        arguments.layers.runtime(asked, WHAT, report)?
+    } else {
+        named_runtime(arguments.runtime.as_deref())?
+    };
+    let runtime = required_runtime(named, in_root)?;
     let configuration = assignments(&arguments.set, "--set")?;
     let overrides = assignments(&arguments.env, "--env")?;
     let mut made = environment(&Request {
@@ -159,18 +167,12 @@ fn load_layers(arguments: &EnvArgs, report: &Report) -> Result<Option<LoadedStac
         stack,
         ..
     } = arguments;
-    if layers.layers.is_empty() && root.is_some() || layers.named().is_empty() {
+    if !layers.is_typed() && root.is_some() || !layers.is_given() {
         return Ok(None);
     }
     let pool = stack.pool()?;
     stack
-        .load(
-            layers,
-            "cannot compute the environment",
-            &pool,
-            &Budget::default(),
-            report,
-        )
+        .load(layers, WHAT, &pool, &Budget::default(), report)
         .map(Some)
 }
 
@@ -218,12 +220,12 @@ fn head_of_paths(shape: Shape, base_path: &OsStr) -> Caller {
     }
 }
 
-/// The runtime that was asked for, or the one in which we run.
-pub(crate) fn chosen_runtime(
-    asked: Option<&str>,
+/// The runtime that was named; where none is, what to do about it.
+pub(crate) fn required_runtime(
+    named: Option<&'static Runtime>,
     in_root: &dyn Places,
 ) -> Result<&'static Runtime, Failure> {
-    if let Some(runtime) = named_runtime(asked)? {
+    if let Some(runtime) = named {
         return Ok(runtime);
     }
     let failure = Failure::usage("cannot choose the runtime: --runtime: none is given");

@@ -9,9 +9,8 @@ use slashopt::environment::{OPT, VAR_TASK};
 use slashopt::host::mount::Calls;
 use slashopt::host::namespace::{Space, drop_power};
 use slashopt::host::process::{Identity, become_user};
-use slashopt::runtime::Runtime;
 
-use super::env::{EXECUTION_ENVIRONMENT, RUNTIME_HELP, TargetArg, absolute, find_runtime};
+use super::env::{RUNTIME_HELP, TargetArg, absolute};
 use super::failure::{Exit, Failure};
 use super::ground::{Ground, Wanted};
 use super::layer::LayerArgs;
@@ -29,6 +28,7 @@ Examples:
   slashopt exec base.zip deps.zip --runtime python3.12 -- python3 app.py
   slashopt exec deps.zip --runtime nodejs22.x --at ./opt -- node app.js
   slashopt exec layer.zip --runtime provided.al2023 --task-root ./build
+  slashopt exec --locked layers.lock -- python3 app.py
 
 In a Dockerfile:
   ENV SLASHOPT_LAYERS=/layers/base.zip,/layers/deps.zip SLASHOPT_RUNTIME=python3.12
@@ -122,7 +122,8 @@ pub(crate) fn run(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) ->
 /// No thread is started in this process: it is to enter a user namespace, which takes a process that never had two.
 fn start(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
-    let runtime = chosen_runtime(arguments.runtime.as_deref())?;
+    let layers = &arguments.layers;
+    let runtime = layers.runtime(arguments.runtime.as_deref(), WHAT, report)?;
     let at = absolute(&arguments.at)?;
     if at == Path::new("/") {
         return Err(Failure::usage(format!("{WHAT}: --at: `/` would be hidden"))
@@ -188,17 +189,6 @@ fn start(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) -> Outcome 
         Ok(never) => match never {},
         Err(error) => Err(not_started(&command, error)),
     }
-}
-
-/// The runtime that was asked for, or the one in which we run, if any.
-fn chosen_runtime(asked: Option<&str>) -> Result<Option<&'static Runtime>, Failure> {
-    if let Some(identifier) = asked.filter(|identifier| !identifier.is_empty()) {
-        return find_runtime(identifier, "--runtime").map(Some);
-    }
-    let here = std::env::var(EXECUTION_ENVIRONMENT).unwrap_or_default();
-    Runtime::identifier_in(&here)
-        .map(|identifier| find_runtime(identifier, EXECUTION_ENVIRONMENT))
-        .transpose()
 }
 
 /// The absolute path of a directory that must be there.

@@ -34,6 +34,10 @@ pub(crate) enum Exit {
     NotFound,
 }
 
+/// What to do about a lock file that does not fit what is there.
+pub(crate) const LOCK_AGAIN: &str =
+    "put back what was locked, or lock what is there now: `slashopt lock LAYER...`";
+
 impl Exit {
     /// The status that the process ends with.
     pub(crate) const fn status(self) -> u8 {
@@ -101,18 +105,29 @@ impl Failure {
 
     /// What the machine, or a layer, did not allow; `what` could not be done.
     pub(crate) fn host(what: &str, error: HostError) -> Self {
+        let words = words(&error);
+        Self::in_words(what, error, words)
+    }
+
+    /// The same of layers that a lock file names.
+    pub(crate) fn locked(what: &str, error: HostError) -> Self {
+        let words = locked_words(&error);
+        Self::in_words(what, error, words)
+    }
+
+    fn in_words(what: &str, error: HostError, (message, hint): Words) -> Self {
         let exit = if is_refusal(&error) {
             Exit::Refused
         } else {
             Exit::Machine
         };
         let failure = Self {
-            hint: hint_for(&error),
+            hint,
             signal: match error {
                 HostError::Interrupted(signal) => Some(signal),
                 _ => None,
             },
-            ..Self::new(exit, format!("{what}: {error}"))
+            ..Self::new(exit, format!("{what}: {message}"))
         };
         let (layer, entry) = fault(error);
         Self {
@@ -124,10 +139,21 @@ impl Failure {
 
     /// A failure of a child process, for its parent.
     pub(crate) fn told(error: HostError) -> Told {
+        let words = words(&error);
+        Self::told_in_words(error, words)
+    }
+
+    /// The same of layers that a lock file names.
+    pub(crate) fn told_locked(error: HostError) -> Told {
+        let words = locked_words(&error);
+        Self::told_in_words(error, words)
+    }
+
+    fn told_in_words(error: HostError, (message, hint): Words) -> Told {
         let told = Told {
             is_refusal: is_refusal(&error),
-            message: error.to_string(),
-            hint: hint_for(&error),
+            message,
+            hint,
             ..Told::default()
         };
         let (layer, entry) = fault(error);
@@ -189,6 +215,31 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+/// What failed and why, and what to do about it.
+type Words = (String, Option<String>);
+
+fn words(error: &HostError) -> Words {
+    (error.to_string(), hint_for(error))
+}
+
+/// The same of layers that a lock file names.
+fn locked_words(error: &HostError) -> Words {
+    match error {
+        HostError::OtherDigest { layer, digests } => (
+            format!(
+                "{layer}: another digest than locked: expected {}, found {}",
+                digests.expected, digests.found
+            ),
+            Some(LOCK_AGAIN.to_owned()),
+        ),
+        HostError::NotCached { layer, cache } => (
+            format!("{layer}: it is neither where it was locked nor in the cache `{cache}`"),
+            Some(LOCK_AGAIN.to_owned()),
+        ),
+        _ => words(error),
     }
 }
 

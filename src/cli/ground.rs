@@ -252,12 +252,12 @@ impl Prepared {
         report: &Report,
         is_worth_it: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Self>, Failure> {
-        let named = layers.named();
+        let lock = layers.lock(what)?;
         let mut all = Self {
             lowers: Vec::new(),
             locks: Vec::new(),
         };
-        if named.is_empty() && std::env::var_os("SLASHOPT_LAYERS").is_some() {
+        if !layers.is_given() && std::env::var_os("SLASHOPT_LAYERS").is_some() {
             return Ok(Some(all));
         }
         let is_directory = |layer: &OsString| Path::new(layer).is_dir();
@@ -265,6 +265,13 @@ impl Prepared {
             let ready = stack.prepare_if(layers, what, false, report, is_worth_it)?;
             ready.map(|ready| all.add(ready)).transpose()
         };
+        if is_live && let Some(lock) = lock {
+            return Err(Failure::usage(format!(
+                "{what}: --live: {lock}: what is locked does not change"
+            ))
+            .hint("name the LAYERs to see their directories as they are"));
+        }
+        let named = layers.named();
         if !is_live || !named.iter().any(is_directory) {
             return Ok(add(&mut all, layers)?.map(|()| all));
         }
@@ -274,10 +281,7 @@ impl Prepared {
                 all.lowers.push(live(Path::new(&layer), what)?);
                 continue;
             }
-            let one = LayerArgs {
-                layers: vec![layer],
-                registry: layers.registry.clone(),
-            };
+            let one = LayerArgs::new(vec![layer], None, layers.registry.clone());
             if add(&mut all, &one)?.is_none() {
                 return Ok(None);
             }

@@ -1,7 +1,6 @@
 //! `report`: one page for people who would rather look than read. It needs no network: style, script and data are in it.
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,11 +12,11 @@ use slashopt::check::{Configuration, Finding, Policy, Subject, check};
 use slashopt::collisions::{Class, Collision, Collisions, SameBytes};
 use slashopt::entry::Kind;
 use slashopt::environment::implied_runtimes;
+use slashopt::host::Abandoned;
 use slashopt::host::budget::Budget;
 use slashopt::host::extract::read_umask;
 use slashopt::host::output::Output;
 use slashopt::host::source::LoadedStack;
-use slashopt::host::{Abandoned, HostError};
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, NodeId};
 use slashopt::packages::{Cures, Packages, State};
@@ -25,8 +24,8 @@ use slashopt::path::Escaped;
 use slashopt::quota::MAX_UNZIPPED_BYTES;
 use slashopt::runtime::Architecture;
 
-use super::check::{parse_architecture, read_everything};
-use super::env::{RUNTIME_HELP, named_runtime};
+use super::check::{ARCHITECTURE_HELP, parse_architecture, read_everything};
+use super::env::RUNTIME_HELP;
 
 use super::failure::Failure;
 use super::layer::LayerArgs;
@@ -55,15 +54,17 @@ pub(crate) struct HtmlReportArgs {
     output: OsString,
     #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
     runtime: Option<String>,
-    #[arg(long, value_name = "ARCHITECTURE", help = "Judge for this architecture: x86_64 or arm64", value_parser = parse_architecture, default_value = "x86_64", env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
-    architecture: Architecture,
+    #[arg(long, value_name = "ARCHITECTURE", help = ARCHITECTURE_HELP, value_parser = parse_architecture, env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
+    architecture: Option<Architecture>,
     #[command(flatten)]
     stack: StackArgs,
 }
 
 pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
-    let named = named_runtime(arguments.runtime.as_deref())?;
+    let given = &arguments.layers;
+    let named = given.runtime(arguments.runtime.as_deref(), WHAT, report)?;
+    let architecture = given.architecture(arguments.architecture, WHAT, report)?;
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
     let loaded = arguments
@@ -86,7 +87,7 @@ pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Repo
         &contents.facts,
         Configuration {
             runtime,
-            architecture: arguments.architecture,
+            architecture,
             variables: &[],
         },
     );
@@ -110,7 +111,7 @@ pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Repo
         "tree": directory(&tree, NodeId::ROOT),
         "collisions": collided(&tree, &collisions),
         "runtime": runtime.map(|runtime| runtime.identifier),
-        "architecture": arguments.architecture.to_string(),
+        "architecture": architecture.to_string(),
         "packages": inventory(&loaded, &packages),
         "findings": checked.findings.iter().map(finding).collect::<Vec<_>>(),
     });
@@ -133,15 +134,7 @@ pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Repo
 }
 
 fn write(path: &Path, page: &str) -> Result<(), Abandoned> {
-    let output = Output::examine(path)?;
-    let draft = output.create()?;
-    match draft.file().write_all(page.as_bytes()) {
-        Ok(()) => draft.publish(read_umask()),
-        Err(error) => Err(Abandoned {
-            error: HostError::io("write it", format!("`{}`", path.display()), error),
-            left_behind: draft.abandon().into_iter().collect(),
-        }),
-    }
+    Output::examine(path)?.write(page.as_bytes(), read_umask())
 }
 
 /// The page with its parts in their places.

@@ -1,5 +1,6 @@
-//! Layers as they are typed.
+//! Layers as they are typed, or locked.
 
+use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
@@ -7,21 +8,35 @@ use std::path::PathBuf;
 use clap::Args;
 
 use slashopt::digest::{Digest, NotADigest, PREFIX};
+use slashopt::host::HostError;
 use slashopt::host::source::LayerInput;
+use slashopt::runtime::{Architecture, Runtime};
 
+use super::env::named_runtime;
 use super::failure::Failure;
+use super::lock_file::Lock;
+use super::report::Report;
 
 /// Not a doc comment, where the variable would need backticks, which help does not have.
 const LAYER_HELP: &str = "Layers in merge order, the first is lowest: zip files, directories, - for a zip on \
     standard input, sha256:HEX for a layer in the cache, FILE@sha256:HEX for both, NAME, NAME:VERSION or an ARN for a layer of the registry [default: what SLASHOPT_LAYERS names, one a line or separated by commas]";
+const LOCKED_HELP: &str = "Take the layers that this lock file names, with its runtime and architecture, and refuse others \
+    [default: what SLASHOPT_LOCKED names, where no LAYER is typed]";
+/// The variable that names a lock file.
+const LOCKED: &str = "SLASHOPT_LOCKED";
 
 /// Layers in merge order, lowest first.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LayerArgs {
     #[arg(value_name = "LAYER", help = LAYER_HELP)]
     pub(crate) layers: Vec<OsString>,
+    #[arg(long, value_name = "FILE", help = LOCKED_HELP, help_heading = "Layers")]
+    pub(crate) locked: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) registry: LayersRegistry,
+    /// The lock file, once it is read.
+    #[arg(skip)]
+    lock: OnceCell<Lock>,
 }
 
 /// Where layers are looked for that are no files.
@@ -32,8 +47,31 @@ pub(crate) type LayersRegistry = super::registry::StoreArgs;
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct LayersRegistry {}
 
+#[cfg(not(feature = "registry"))]
+impl LayersRegistry {
+    /// Nowhere.
+    #[expect(clippy::unused_self, reason = "a registry would be asked")]
+    pub(crate) fn archive(&self, _: Digest) -> Option<PathBuf> {
+        None
+    }
+}
+
 impl LayerArgs {
-    /// The layers that were named, by argument or by `SLASHOPT_LAYERS`; none is no error.
+    /// Layers that were typed in other places than where they usually are.
+    pub(crate) fn new(
+        layers: Vec<OsString>,
+        locked: Option<PathBuf>,
+        registry: LayersRegistry,
+    ) -> Self {
+        Self {
+            layers,
+            locked,
+            registry,
+            lock: OnceCell::new(),
+        }
+    }
+
+    /// The layers that were named, by argument or by `SLASHOPT_LAYERS`; none is no error. Those of a lock file are not among them.
     pub(crate) fn named(&self) -> Vec<OsString> {
         if !self.layers.is_empty() {
             return self.layers.clone();
@@ -49,12 +87,54 @@ impl LayerArgs {
             .collect()
     }
 
+    /// Whether layers were named on the command line.
+    pub(crate) fn is_typed(&self) -> bool {
+        !self.layers.is_empty() || self.locked.is_some()
+    }
+
+    /// Whether layers were named in any way.
+    pub(crate) fn is_given(&self) -> bool {
+        self.is_typed() || locked_by_variable().is_some() || !self.named().is_empty()
+    }
+
+    /// The lock file that names the layers, if one does.
+    pub(crate) fn lock(&self, what: &str) -> Result<Option<&Lock>, Failure> {
+        if let Some(lock) = self.lock.get() {
+            return Ok(Some(lock));
+        }
+        let file = match (&self.locked, locked_by_variable()) {
+            (Some(_), _) if !self.layers.is_empty() => {
+                return Err(Failure::usage(format!(
+                    "{what}: --locked: the lock file says which layers there are, and LAYERs are named"
+                ))
+                .hint("leave out one or the other; `slashopt lock LAYER...` makes another lock file"));
+            }
+            (Some(file), _) => file.clone(),
+            (None, Some(file)) if self.layers.is_empty() => file,
+            (None, _) => return Ok(None),
+        };
+        if self.locked.is_none() && !self.named().is_empty() {
+            return Err(Failure::usage(format!(
+                "{what}: {LOCKED} and SLASHOPT_LAYERS are both set"
+            ))
+            .hint("unset one of them, or name LAYERs"));
+        }
+        let lock = Lock::read(&file, what)?;
+        Ok(Some(self.lock.get_or_init(|| lock)))
+    }
+
     /// What they are read from, at least one.
     pub(crate) fn inputs(&self, what: &str) -> Result<Vec<LayerInput>, Failure> {
+        if let Some(lock) = self.lock(what)? {
+            return lock.inputs(&self.registry, what);
+        }
         let named = self.named();
         if named.is_empty() {
-            return Err(Failure::usage(format!("{what}: no layer is named"))
-                .hint("name zip files or directories in merge order, or set SLASHOPT_LAYERS"));
+            return Err(
+                Failure::usage(format!("{what}: no layer is named")).hint(format!(
+                    "name zip files or directories in merge order, or set SLASHOPT_LAYERS or {LOCKED}"
+                )),
+            );
         }
         if named
             .iter()
@@ -70,9 +150,7 @@ impl LayerArgs {
         let input = |layer: &OsString| self.input(layer, what);
         named.iter().map(input).collect()
     }
-}
 
-impl LayerArgs {
     /// What a layer that was typed is read from.
     fn input(&self, typed: &OsStr, what: &str) -> Result<LayerInput, Failure> {
         if typed == OsStr::new("-") {
@@ -84,6 +162,73 @@ impl LayerArgs {
         }
         file_or_digest(typed, what)
     }
+
+    /// The runtime that was asked for, or else the one of the lock file, or else the one in which we run. Says which others are
+    /// contradicted.
+    pub(crate) fn runtime(
+        &self,
+        asked: Option<&str>,
+        what: &str,
+        report: &Report,
+    ) -> Result<Option<&'static Runtime>, Failure> {
+        let named = named_runtime(asked)?;
+        let Some(lock) = self.lock(what)? else {
+            return Ok(named);
+        };
+        let is_asked = asked.is_some_and(|asked| !asked.is_empty());
+        let chosen = named.filter(|_| is_asked).or(lock.runtime).or(named);
+        if let (Some(locked), Some(named)) = (lock.runtime, named)
+            && locked.identifier != named.identifier
+        {
+            report.warning(&format!("{lock}: it is for {locked}, not for {named}"));
+        }
+        if let Some(chosen) = chosen {
+            lock.tell_others_runtimes(chosen, report);
+        }
+        Ok(chosen)
+    }
+
+    /// The architecture that was asked for, or else the one of the lock file, or else Lambda's default.
+    pub(crate) fn architecture(
+        &self,
+        asked: Option<Architecture>,
+        what: &str,
+        report: &Report,
+    ) -> Result<Architecture, Failure> {
+        let Some(lock) = self.lock(what)? else {
+            return Ok(asked.unwrap_or_default());
+        };
+        let chosen = asked.or(lock.architecture).unwrap_or_default();
+        if let Some(locked) = lock.architecture.filter(|locked| *locked != chosen) {
+            report.warning(&format!("{lock}: it is for {locked}, not for {chosen}"));
+        }
+        lock.tell_others_architectures(chosen, report);
+        Ok(chosen)
+    }
+
+    /// What the machine, or a layer, did not allow.
+    pub(crate) fn failure(&self, what: &str, error: HostError) -> Failure {
+        if self.lock.get().is_some() {
+            Failure::locked(what, error)
+        } else {
+            Failure::host(what, error)
+        }
+    }
+
+    /// How a child process tells that.
+    pub(crate) fn describe(&self) -> fn(HostError) -> slashopt::host::Told {
+        if self.lock.get().is_some() {
+            Failure::told_locked
+        } else {
+            Failure::told
+        }
+    }
+}
+
+/// The lock file that the environment names.
+fn locked_by_variable() -> Option<PathBuf> {
+    let file = std::env::var_os(LOCKED).filter(|file| !file.is_empty());
+    file.map(PathBuf::from)
 }
 
 /// A file, a directory, or what a digest stands for.
@@ -93,7 +238,10 @@ fn file_or_digest(typed: &OsStr, what: &str) -> Result<LayerInput, Failure> {
         return Ok(LayerInput::Path(path));
     };
     match (digest, file) {
-        (Some(digest), b"") => Ok(LayerInput::Cached(digest)),
+        (Some(digest), b"") => Ok(LayerInput::Cached {
+            name: digest.to_string(),
+            digest,
+        }),
         (Some(digest), file) => {
             let file = PathBuf::from(OsStr::from_bytes(file));
             Ok(LayerInput::Expected {

@@ -14,7 +14,7 @@ use slashopt::merge::{MergedTree, NodeId};
 use slashopt::packages::Packages;
 use slashopt::path::Escaped;
 
-use super::env::{RUNTIME_HELP, named_runtime};
+use super::env::RUNTIME_HELP;
 use super::failure::Failure;
 use super::json as shape;
 use super::layer::LayerArgs;
@@ -55,7 +55,9 @@ pub(crate) fn run(arguments: &ListArgs, global: &GlobalArgs, report: &Report) ->
         global.only_text_or_json()?;
     }
     let runtime = if arguments.packages {
-        named_runtime(arguments.runtime.as_deref())?
+        arguments
+            .layers
+            .runtime(arguments.runtime.as_deref(), WHAT, report)?
     } else {
         None
     };

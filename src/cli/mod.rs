@@ -27,6 +27,8 @@ mod html_report;
 mod json;
 mod layer;
 mod list;
+mod lock;
+mod lock_file;
 mod mount;
 mod mount_advice;
 mod pack;
@@ -134,6 +136,7 @@ enum Command {
     Exec(Box<exec::ExecArgs>),
     Flatten(flatten::FlattenArgs),
     List(list::ListArgs),
+    Lock(lock::LockArgs),
     Report(html_report::HtmlReportArgs),
     Mount(mount::MountArgs),
     Probe(probe::ProbeArgs),
@@ -166,6 +169,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Exec(arguments) => exec::run(&arguments, &cli.global, &report),
         Command::Flatten(arguments) => flatten::run(&arguments, &cli.global, &report),
         Command::List(arguments) => list::run(&arguments, &cli.global, &report),
+        Command::Lock(arguments) => lock::run(&arguments, &cli.global, &report),
         Command::Report(arguments) => html_report::run(&arguments, &cli.global, &report),
         Command::Mount(arguments) => mount::mount(&arguments, &cli.global, &report),
         Command::Probe(arguments) => probe::run(&arguments, &cli.global, &report),

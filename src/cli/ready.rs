@@ -41,7 +41,7 @@ impl StackArgs {
         let building = Building {
             threads: self.threads(),
             is_durable,
-            describe: Failure::told,
+            describe: layers.describe(),
         };
         let ready = self
             .cache(what)?
@@ -52,7 +52,7 @@ impl StackArgs {
                         report.warning(left);
                     }
                 }
-                Failure::host(what, error)
+                layers.failure(what, error)
             })?;
         let Some(ready) = ready else {
             return Ok(None);

@@ -168,7 +168,7 @@ impl StackArgs {
         budget: &Budget,
     ) -> Result<LoadedStack, Failure> {
         let inputs = layers.inputs(what)?;
-        let is_cached = |input: &LayerInput| matches!(input, LayerInput::Cached(_));
+        let is_cached = |input: &LayerInput| matches!(input, LayerInput::Cached { .. });
         let cache = inputs
             .iter()
             .any(is_cached)
@@ -180,7 +180,7 @@ impl StackArgs {
             cache: cache.as_ref(),
         };
         pool.install(|| LoadedStack::load(&inputs, options, budget))
-            .map_err(|error| Failure::host(what, error))
+            .map_err(|error| layers.failure(what, error))
     }
 
     /// The quotas of AWS that the layers exceed; none with `--quota off`.

@@ -33,8 +33,7 @@ const WHAT: &str = "cannot look it up";
 // Not doc comments, where the names would need backticks, which help does not have.
 const PATH_HELP: &str =
     "A path below /opt, with or without /opt/ before it; with --module, the first layer";
-const ARCHITECTURE_HELP: &str =
-    "Look for Python modules that were compiled for this architecture: x86_64 or arm64";
+const ARCHITECTURE_HELP: &str = "Look for Python modules that were compiled for this architecture: x86_64 or arm64 [default: x86_64]";
 
 /// Show which layer provides a path or a module, and what it shadows
 #[derive(Debug, Args)]
@@ -55,8 +54,8 @@ pub(crate) struct WhichArgs {
     module: Option<String>,
     #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
     pub(crate) runtime: Option<String>,
-    #[arg(long, value_name = "ARCHITECTURE", help = ARCHITECTURE_HELP, value_parser = parse_architecture, default_value = "x86_64", env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
-    pub(crate) architecture: Architecture,
+    #[arg(long, value_name = "ARCHITECTURE", help = ARCHITECTURE_HELP, value_parser = parse_architecture, env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
+    pub(crate) architecture: Option<Architecture>,
     /// Write the file as layer N has it to standard output
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     cat: Option<u16>,
@@ -67,15 +66,12 @@ pub(crate) struct WhichArgs {
 impl WhichArgs {
     /// The layers where a module is asked for: then what stands where a path would is one of them.
     pub(crate) fn layers_of_module(&self) -> LayerArgs {
-        LayerArgs {
-            layers: self
-                .path
-                .iter()
-                .chain(&self.layers.layers)
-                .cloned()
-                .collect(),
-            registry: self.layers.registry.clone(),
-        }
+        let named = self.path.iter().chain(&self.layers.layers);
+        LayerArgs::new(
+            named.cloned().collect(),
+            self.layers.locked.clone(),
+            self.layers.registry.clone(),
+        )
     }
 }
 

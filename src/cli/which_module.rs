@@ -12,7 +12,7 @@ use slashopt::merge::MergedTree;
 use slashopt::modules::{self, Asker, Candidate, Resolution};
 use slashopt::packages::{Package, Packages};
 
-use super::env::chosen_runtime;
+use super::env::required_runtime;
 use super::failure::{Exit, Failure};
 use super::json as shape;
 use super::report::Report;
@@ -39,8 +39,11 @@ pub(crate) fn run(
         &loaded.hasher,
     );
     let asker = Asker {
-        runtime: chosen_runtime(arguments.runtime.as_deref(), &tree)?,
-        architecture: arguments.architecture,
+        runtime: required_runtime(
+            layers.runtime(arguments.runtime.as_deref(), WHAT, report)?,
+            &tree,
+        )?,
+        architecture: layers.architecture(arguments.architecture, WHAT, report)?,
     };
     let wanted = modules::wanted(&loaded.stack, asker);
     let facts = pool

@@ -4,7 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Permissions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -124,6 +124,22 @@ impl Output {
                     temporary,
                 });
             }
+        }
+    }
+
+    /// Makes a file of these bytes appear, with the mode that a new file has under this umask.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not appear; what is in its place is as it was.
+    pub fn write(&self, bytes: &[u8], umask: u16) -> Result<(), Abandoned> {
+        let draft = self.create()?;
+        match draft.file().write_all(bytes) {
+            Ok(()) => draft.publish(umask),
+            Err(error) => Err(Abandoned {
+                error: failed("write it", &self.path, error),
+                left_behind: draft.abandon().into_iter().collect(),
+            }),
         }
     }
 

@@ -30,8 +30,13 @@ use crate::quota::FileIdentity;
 /// Where a layer is to be read from.
 #[derive(Clone, Debug)]
 pub enum LayerInput {
-    /// A tree in the cache, of the layer with this digest.
-    Cached(Digest),
+    /// A tree in the cache.
+    Cached {
+        /// What the user called it.
+        name: String,
+        /// The digest of the layer that it is of.
+        digest: Digest,
+    },
     /// A zip file or a directory of which somebody says what its digest is: that is believed to look it up, and verified when
     /// it is read.
     Expected {
@@ -59,9 +64,10 @@ impl LayerInput {
     /// What the user called it.
     pub fn name(&self) -> String {
         match self {
-            Self::Cached(digest) => digest.to_string(),
             Self::Path(path) => path.display().to_string(),
-            Self::Expected { name, .. } | Self::Open { name, .. } => name.clone(),
+            Self::Cached { name, .. } | Self::Expected { name, .. } | Self::Open { name, .. } => {
+                name.clone()
+            }
             Self::Stdin => "-".to_owned(),
         }
     }
@@ -285,7 +291,7 @@ fn load_layer(
     hasher: &NameHasher,
 ) -> Result<Loaded, HostError> {
     let failed = |operation| move |error| place.failed(operation, error);
-    if let LayerInput::Cached(digest) = input {
+    if let LayerInput::Cached { digest, .. } = input {
         let cache = options.cache.ok_or_else(|| HostError::NotCached {
             layer: place.clone(),
             cache: "none".to_owned(),
@@ -357,7 +363,7 @@ fn listed(
 
 pub(super) fn open(input: &LayerInput) -> io::Result<File> {
     let path = match input {
-        LayerInput::Cached(_) => return Err(io::ErrorKind::NotFound.into()),
+        LayerInput::Cached { .. } => return Err(io::ErrorKind::NotFound.into()),
         LayerInput::Expected { path, .. } | LayerInput::Path(path) => path,
         LayerInput::Open { file, .. } => return file.try_clone(),
         LayerInput::Stdin => return spool_stdin(),

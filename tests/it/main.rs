@@ -127,6 +127,9 @@ mod registry_clients;
 #[cfg(feature = "serve")]
 mod registry_serve;
 
+/// Lock files: the same layers later, whatever becomes of their names.
+mod lock;
+
 /// AWS's own runtime clients serve handlers that import from the layers.
 mod runtime_clients;
 

@@ -61,7 +61,10 @@ fn added(sandbox: &Sandbox, layers: &[String], flag: &str) -> Vec<LayerInput> {
         .expect("a list of layers")
         .iter()
         .map(|layer| layer["digest"].as_str().expect("a digest"))
-        .map(|digest| LayerInput::Cached(digest.parse().expect("a digest")))
+        .map(|digest| LayerInput::Cached {
+            name: digest.to_owned(),
+            digest: digest.parse().expect("a digest"),
+        })
         .collect()
 }
 

@@ -1,8 +1,9 @@
 //! Layers of the registry where any command takes LAYERs.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use slashopt::digest::Digest;
 use slashopt::host::source::LayerInput;
 use slashopt::host::store::{Location, Store, StoreError};
 use slashopt::registry::arn::Reference;
@@ -21,6 +22,20 @@ pub(crate) fn layer(
     typed: &OsStr,
     what: &str,
 ) -> Result<Option<LayerInput>, Failure> {
+    let found = version(store, typed, what)?;
+    Ok(found.map(|(version, path)| LayerInput::Expected {
+        name: typed.display().to_string(),
+        path,
+        digest: version.code_sha256,
+    }))
+}
+
+/// The version that is meant, and where its archive is.
+pub(crate) fn version(
+    store: &StoreArgs,
+    typed: &OsStr,
+    what: &str,
+) -> Result<Option<(LayerVersion, PathBuf)>, Failure> {
     let Some(text) = typed.to_str() else {
         return Ok(None);
     };
@@ -73,14 +88,21 @@ pub(crate) fn layer(
             "`./{text}` is the file, `{PREFIX}{text}` is the layer"
         )));
     }
-    let file = location
+    let path = archive_in(&location, version.code_sha256);
+    Ok(path.map(|path| (*version, path)))
+}
+
+fn archive_in(location: &Location, digest: Digest) -> Option<PathBuf> {
+    location
         .directory()
-        .map(|path| Store::blob_in(path, &version.code_sha256));
-    Ok(file.map(|path| LayerInput::Expected {
-        name: text.to_owned(),
-        path,
-        digest: version.code_sha256,
-    }))
+        .map(|path| Store::blob_in(path, &digest))
+}
+
+impl StoreArgs {
+    /// Where a registry on this machine has an archive, if it has it, whether a version needs it or not.
+    pub(crate) fn archive(&self, digest: Digest) -> Option<PathBuf> {
+        archive_in(&self.location("").ok()?, digest)
+    }
 }
 
 enum Found {
@@ -129,7 +151,7 @@ fn remote(
     text: &str,
     is_file: bool,
     what: &str,
-) -> Result<Option<LayerInput>, Failure> {
+) -> Result<Option<(LayerVersion, PathBuf)>, Failure> {
     if is_file {
         return Ok(None);
     }

@@ -9,7 +9,7 @@ mod serve;
 mod shapes;
 mod show;
 
-pub(super) use layer::layer;
+pub(super) use layer::{layer, version};
 
 use std::path::PathBuf;
 

@@ -42,7 +42,7 @@ pub(in crate::host) fn digest_of(
         return hash_file(file, place, interrupt);
     }
     let listed = list(path, file, place, limits)?;
-    let (digest, _) = hash_directory(&listed.stack, budget, interrupt)?;
+    let (digest, _) = hash_directory(&listed.stack, LayerId(0), budget, interrupt)?;
     Ok(digest)
 }
 
@@ -105,14 +105,37 @@ pub(super) fn list(
     })
 }
 
+impl LoadedStack {
+    /// The digest of a layer, read from what was judged; `None` for a tree in the cache, which is known by nothing else.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or a signal came.
+    pub fn digest(
+        &self,
+        layer: LayerId,
+        budget: &Budget,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Digest>, HostError> {
+        match self.source(layer) {
+            Some(Source::Archive(file)) => hash_file(file, &self.place(layer), interrupt).map(Some),
+            Some(Source::Directory(_)) => {
+                hash_directory(self, layer, budget, interrupt).map(|(digest, _)| Some(digest))
+            }
+            Some(Source::Tree(_)) | None => Ok(None),
+        }
+    }
+}
+
 /// The digest of all that a directory holds, sorted by name, with kind, mode, time and bytes; and the checksums of its files
 /// by path.
 pub(super) fn hash_directory(
     loaded: &LoadedStack,
+    layer: LayerId,
     budget: &Budget,
     interrupt: &Interrupt,
 ) -> Result<(Digest, HashMap<Vec<u8>, u32>), HostError> {
-    let tree = MergedTree::of_layer(&loaded.stack, LayerId(0), &loaded.hasher);
+    let tree = MergedTree::of_layer(&loaded.stack, layer, &loaded.hasher);
     let mut nodes = Vec::new();
     tree.walk(|path, node| nodes.push((path.as_bytes().to_vec(), node)));
     let sums: Vec<Result<(Digest, u32), HostError>> = nodes

@@ -17,7 +17,7 @@ use crate::digest::Digest;
 use crate::host::listing::load_directory;
 use crate::host::source::{LayerInput, LoadOptions, LoadedStack, open};
 use crate::host::{HostError, LayerPlace, OtherDigest};
-use crate::layer::NameHasher;
+use crate::layer::{LayerId, NameHasher};
 
 /// A layer that somebody wants in the cache.
 pub(super) struct Wanted<'i> {
@@ -63,7 +63,7 @@ impl<'i> Wanted<'i> {
     fn path(&self) -> Option<&'i Path> {
         match self.input {
             LayerInput::Path(path) | LayerInput::Expected { path, .. } => Some(path),
-            LayerInput::Cached(_) | LayerInput::Open { .. } | LayerInput::Stdin => None,
+            LayerInput::Cached { .. } | LayerInput::Open { .. } | LayerInput::Stdin => None,
         }
     }
 
@@ -80,7 +80,9 @@ impl Builder<'_> {
             wanted
                 .par_iter_mut()
                 .map(|wanted| match wanted.input {
-                    LayerInput::Cached(digest) | LayerInput::Expected { digest, .. } => Ok(*digest),
+                    LayerInput::Cached { digest, .. } | LayerInput::Expected { digest, .. } => {
+                        Ok(*digest)
+                    }
                     LayerInput::Open { .. } | LayerInput::Path(_) | LayerInput::Stdin => {
                         self.hash(wanted)
                     }
@@ -109,7 +111,7 @@ impl Builder<'_> {
     }
 
     fn open(&self, wanted: &Wanted<'_>) -> Result<File, HostError> {
-        if let LayerInput::Cached(_) = wanted.input {
+        if let LayerInput::Cached { .. } = wanted.input {
             return Err(HostError::NotCached {
                 layer: wanted.place.clone(),
                 cache: self.cache.path().display().to_string(),
@@ -142,7 +144,7 @@ impl Builder<'_> {
             Some(path) if is_directory(&file) => {
                 let listed = list(path, &file, &wanted.place, self.policy.limits)?;
                 let (digest, checksums) =
-                    hash_directory(&listed.stack, &self.budget, self.interrupt)?;
+                    hash_directory(&listed.stack, LayerId(0), &self.budget, self.interrupt)?;
                 (digest, Some(checksums))
             }
             _ => (hash_file(&file, &wanted.place, self.interrupt)?, None),

@@ -147,7 +147,7 @@ impl Cache {
             identity: None,
         };
         match input {
-            LayerInput::Cached(digest) => Known {
+            LayerInput::Cached { digest, .. } => Known {
                 digest: Some(*digest),
                 identity: Some(digest.identity()),
             },
