@@ -127,6 +127,10 @@ mod registry_clients;
 #[cfg(feature = "serve")]
 mod registry_serve;
 
+/// The registry in a bucket, on an S3 server that another project made.
+#[cfg(feature = "s3")]
+mod registry_s3;
+
 /// Lock files: the same layers later, whatever becomes of their names.
 mod lock;
 

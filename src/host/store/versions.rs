@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use object_store::ObjectStoreExt as _;
 use object_store::path::Path as Key;
 
 use super::shapes::{DeletedShape, VersionShape, from_bytes, to_bytes};
@@ -326,10 +325,9 @@ impl Store {
 
     /// The version that an object describes.
     pub(super) async fn described(&self, key: &Key) -> Result<Option<LayerVersion>, StoreError> {
-        let Ok(got) = self.objects.get(key).await else {
-            return Ok(None);
-        };
-        let bytes = got.bytes().await.map_err(StoreError::object("read", key))?;
-        Ok(from_bytes::<VersionShape>(&bytes).and_then(VersionShape::into_version))
+        let bytes = self.read(key).await?;
+        Ok(bytes
+            .and_then(|bytes| from_bytes::<VersionShape>(&bytes))
+            .and_then(VersionShape::into_version))
     }
 }

@@ -12,6 +12,9 @@ pub(crate) mod restricted;
 pub(crate) mod runtime_api;
 #[cfg(feature = "serve")]
 pub(crate) mod server;
+
+#[cfg(feature = "s3")]
+pub(crate) mod s3;
 pub(crate) mod strace;
 pub(crate) mod tree;
 pub(crate) mod zip;
