@@ -11,6 +11,8 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::support::command::{Sandbox, skip_without};
+#[cfg(feature = "s3")]
+use crate::support::s3::Bucket;
 use crate::support::server::{Answer, Server, aws_clients};
 use crate::support::zip::{archive, file};
 
@@ -545,10 +547,79 @@ fn what_is_published_from_s3_is_read_from_a_folder_for_each_bucket() {
     }
 }
 
+#[cfg(feature = "s3")]
+#[test]
+fn what_is_published_from_s3_is_read_from_any_service_that_speaks_it() {
+    let bucket = Bucket::new("artifacts");
+    bucket.put("builds/deps.zip", &layer("from s3"));
+    let variables = bucket.variables();
+    let endpoint = &variables[1].1;
+    let sandbox = Sandbox::new();
+    let variables: Vec<(&str, &str)> = variables
+        .iter()
+        .filter(|(name, _)| *name != "SLASHOPT_STORE")
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let server = Server::start_with(&sandbox, ["--s3-endpoint", endpoint], &variables);
+    let publish = |bucket: &str, key: &str| {
+        let body =
+            format!(r#"{{"Content": {{"S3Bucket": "{bucket}", "S3Key": "{key}"}}}}"#).into_bytes();
+        server.request("POST", &format!("{LAYERS}/deps/versions"), "", &body)
+    };
+    let published = publish("artifacts", "builds/deps.zip");
+    assert_eq!(published.status, 201, "{published:?}");
+    let location = published.json()["Content"]["Location"].clone();
+    let path = location
+        .as_str()
+        .expect("a link")
+        .trim_start_matches(&server.url);
+    assert_eq!(server.request("GET", path, "", b"").body, layer("from s3"));
+    for (bucket, code, message) in [
+        (
+            "artifacts",
+            "NoSuchKey",
+            "The specified key does not exist.",
+        ),
+        (
+            "nobody-made-it",
+            "NoSuchBucket",
+            "The specified bucket does not exist",
+        ),
+    ] {
+        let refused = publish(bucket, "builds/none.zip");
+        assert_eq!(refused.status, 400, "{refused:?}");
+        assert_eq!(
+            refused.json()["message"],
+            format!(
+                "Error occurred while GetObject. S3 Error Code: {code}. S3 Error Message: {message}"
+            )
+        );
+    }
+}
+
 #[test]
 fn several_servers_of_one_store_give_no_number_twice_though_one_is_killed() {
     let sandbox = Sandbox::new();
-    let mut servers: Vec<Server> = (0..4).map(|_| Server::start(&sandbox, NOTHING)).collect();
+    assert_no_number_is_given_twice(20, || Server::start(&sandbox, NOTHING));
+}
+
+#[cfg(feature = "s3")]
+#[test]
+fn several_servers_of_one_bucket_give_no_number_twice_though_one_is_killed() {
+    let sandbox = Sandbox::new();
+    let bucket = Bucket::new("served");
+    let variables = bucket.variables();
+    let variables: Vec<(&str, &str)> = variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    assert_no_number_is_given_twice(5, || Server::start_with(&sandbox, NOTHING, &variables));
+}
+
+/// Three servers publish so many versions each, at once, while a fourth is killed that publishes too.
+#[track_caller]
+fn assert_no_number_is_given_twice(each: usize, start: impl Fn() -> Server) {
+    let mut servers: Vec<Server> = (0..4).map(|_| start()).collect();
     let mut killed = servers.pop().expect("four were started");
     let numbers: Vec<i64> = std::thread::scope(|scope| {
         let publishers: Vec<_> = servers
@@ -561,7 +632,7 @@ fn several_servers_of_one_store_give_no_number_twice_though_one_is_killed() {
                         assert_eq!(answer.status, 201, "{answer:?}");
                         answer.json()["Version"].as_i64().expect("a number")
                     };
-                    (0..20).map(publish).collect::<Vec<i64>>()
+                    (0..each).map(publish).collect::<Vec<i64>>()
                 })
             })
             .collect();
@@ -589,7 +660,7 @@ fn several_servers_of_one_store_give_no_number_twice_though_one_is_killed() {
             .collect()
     });
     let distinct: BTreeSet<i64> = numbers.iter().copied().collect();
-    assert_eq!(distinct.len(), 60, "{numbers:?}");
+    assert_eq!(distinct.len(), 3 * each, "{numbers:?}");
     // All are there, with all of their bytes, and so are those of the killed one that are there at all.
     let server = servers.first().expect("three are left");
     let highest = *distinct.last().expect("some");

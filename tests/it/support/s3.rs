@@ -80,7 +80,8 @@ impl Bucket {
         command
     }
 
-    fn variables(&self) -> [(&'static str, String); 4] {
+    /// What tells a program of ours where the registry is and how to get there.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 4] {
         [
             ("SLASHOPT_STORE", format!("s3://{}/some/prefix", self.name)),
             (
@@ -90,6 +91,12 @@ impl Bucket {
             ("AWS_ACCESS_KEY_ID", "of the tests".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "of the tests".to_owned()),
         ]
+    }
+
+    /// Puts an object into the bucket itself.
+    pub(crate) fn put(&self, key: &str, bytes: &[u8]) {
+        let path = format!("/{}/{key}", self.name);
+        Self::send("PUT", &path, bytes);
     }
 
     /// From now on it ignores conditions.
@@ -117,12 +124,18 @@ impl Bucket {
     }
 
     fn ask(method: &str, path: &str) -> String {
+        Self::send(method, path, b"")
+    }
+
+    fn send(method: &str, path: &str, body: &[u8]) -> String {
         let address = &server().address;
         let mut stream = TcpStream::connect(address).expect("the server listens");
         write!(
             stream,
-            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: 0\r\n\r\n"
+            "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
         )
+        .and_then(|()| stream.write_all(body))
         .expect("it takes a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");
