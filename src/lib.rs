@@ -5,42 +5,37 @@
 //!    zip bytes                                                     the machine
 //!       |                                                               ^
 //!       v                                                               |
-//!    archive ──> layer ──> merge ──> plan, mount_plan ─────────> host: extract, cache, mount
-//!    (judged     (stack,   (tree,    (what to do,                       |
+//!    archive ──> layer ──> merge ──> plan, mount_plan ─────────> host: extract, cache, mount, exec,
+//!    (judged     (stack,   (tree,    (what to do,                flatten, pack, store, serve
 //!     index)      quotas)   who won)  ordered and sized)                |
-//!                             ├────> collisions, diff, check         reports
-//!                             ├────> collisions, check               reports
-//!                             ├────> packages, modules                  |
+//!                             ├────> collisions, packages,              |
+//!                             |      modules, diff, check            reports
 //!                             └────> runtime, environment               |
+//!    registry: (request, what the store has) -> answer                  |
 //!                                                        cli: words, text, JSON, exit codes
 //! ```
 //!
 //! # Reading order
 //!
-//! [`path`] and [`entry`] say what a name and an object are, [`archive`] judges the bytes of one zip, [`layer`] makes a tree
-//! of it and a stack of layers, [`merge`] decides who wins, [`collisions`] says what was lost, [`packages`] in which packages,
-//! [`diff`] what changed, [`plan`] what has to be done, [`quota`] what AWS would say, [`check`] what else would fail there.
-//! [`runtime`] is the table of runtimes, [`environment`] computes the variables. [`host`] is everything that touches the
-//! machine.
-//! of it and a stack of layers, [`merge`] decides who wins, [`collisions`] says what was lost, [`plan`] what has to be done,
-//! [`quota`] what AWS would say, [`check`] what else would fail there. [`runtime`] is the table of runtimes, [`platform`] what
-//! their images bring for native code and for each language, [`environment`] computes the variables, [`elf`] reads what the
-//! dynamic loader goes by. [`host`] is everything that touches the machine.
-//! [`quota`] what AWS would say, [`check`] what else would fail there. [`runtime`] is the table of runtimes, [`environment`]
-//! computes the variables. [`packages`] makes packages of paths and compares their versions, [`modules`] says what a name
-//! leads to that a program asks for. [`host`] is everything that touches the machine.
-//! of it and a stack of layers, [`merge`] decides who wins, [`collisions`] says what was lost, [`plan`] what has to be done to
-//! extract it, [`mount_plan`] what to mount it, [`summary`] what there is to say of it, [`quota`] what AWS would say. [`runtime`] is the table of runtimes, [`environment`] computes the variables. [`host`] is
-//! everything that touches the machine.
-//! [`quota`] what AWS would say. [`runtime`] is the table of runtimes, [`environment`] computes the variables. [`bytecode`]
-//! knows Python's compiled modules. [`host`] is everything that touches the machine.
+//! [`path`] and [`entry`] say what a name and an object are, [`archive`] judges the bytes of one zip, [`layer`] makes a tree of
+//! it and a stack of layers, [`merge`] decides who wins.
+//!
+//! What follows from that: [`plan`] is what has to be done to extract it, [`mount_plan`] to mount it; [`collisions`] says what
+//! was lost, [`packages`] in which packages, [`modules`] what a name leads to that a program asks for, [`diff`] what changed,
+//! [`summary`] what there is to say of it all, [`quota`] what AWS would say, [`check`] what else would fail there.
+//!
+//! What is known beforehand: [`runtime`] is the table of runtimes, [`platform`] what their images bring, [`environment`]
+//! computes the variables; [`elf`] and [`bytecode`] read what the dynamic loader and Python go by.
+//!
+//! [`registry`] answers Lambda's operations on layers. [`host`] is everything that touches the machine.
 //!
 //! # Words
 //!
 //! A **layer** is a zip archive or a directory with content for `/opt`. Layers **merge** in **merge order**, the first is
-//! lowest. A **stack** is layers in that order. A **tree in the cache** is one layer, extracted, known by its **digest**. An archive has **entries**, a tree has **nodes**, which are **objects**: directories, files, links. Of several
-//! layers that name a path, one is the **winner**, the others are **shadowed**: a **collision**. One archive naming a path
-//! twice is a **duplicate**; layers disagreeing on the kind of an object are a **conflict**.
+//! lowest. A **stack** is layers in that order. A **tree in the cache** is one layer, extracted, known by its **digest**. An
+//! archive has **entries**, a tree has **nodes**, which are **objects**: directories, files, links. Of several layers that name
+//! a path, one is the **winner**, the others are **shadowed**: a **collision**. One archive naming a path twice is a
+//! **duplicate**; layers disagreeing on the kind of an object are a **conflict**.
 //!
 //! # What is absent
 //!
