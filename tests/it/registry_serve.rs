@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -200,6 +201,10 @@ fn links_begin_with_the_name_by_which_the_server_was_called_or_with_the_public_o
         (200, Some(length.as_str()), 0)
     );
     assert_eq!(server.request("DELETE", path, "", b"").status, 405);
+    // What they are signed with is nobody else's.
+    let secret = fs::metadata(sandbox.home().join(".local/share/slashopt/secret"));
+    let mode = secret.expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]

@@ -22,7 +22,7 @@ const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHO
 /// Answer Lambda's operations on layers over HTTP, until interrupted
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without --keys no signature is verified: an access key id of 12 digits is the account, any other one is account 000000000000.
+Without --keys no signature is verified: an access key id of 12 digits is the account, any other one is that of --account.
 
 A file of keys has a [[key]] for each, with access_key_id, secret_access_key, account, and organization where there is one.
 
@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &ServeArgs, global: &GlobalArgs, report: &Report) -
     let options = Options {
         listen: arguments.listen,
         keys,
-        region: arguments.store.caller().region,
+        anybody: arguments.store.caller(),
         public_url: arguments.public_url.clone(),
         objects: objects(arguments)?,
     };

@@ -60,11 +60,12 @@ pub(super) fn line(version: &LayerVersion) -> String {
         version.arn.version
     );
     let runtimes = version.compatible_runtimes.as_deref().unwrap_or_default();
-    format!(
-        "{name:<32} {} {:>11}  {}  {}\n",
+    let line = format!(
+        "{name:<32} {} {:>11}  {}  {}",
         version.created_date().get(..19).unwrap_or_default(),
         version.code_size,
         runtimes.join(","),
         version.description.lines().next().unwrap_or_default()
-    )
+    );
+    format!("{}\n", line.trim_end())
 }

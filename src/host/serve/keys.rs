@@ -6,7 +6,7 @@ use std::fmt;
 use super::shapes::KeysShape;
 use crate::digest::Digest;
 use crate::registry::signature::{Authorization, Received};
-use crate::registry::{Account, ApiError, Caller, Code, Region};
+use crate::registry::{Account, ApiError, Caller, Code};
 use crate::timestamp::Timestamp;
 
 /// The keys that callers sign with.
@@ -121,7 +121,7 @@ impl Keys {
     }
 
     /// Who sends a request, as far as can be told before its body is there. Without keys a 12-digit access key id is the account,
-    /// and whoever says nothing has account 000000000000 and `region`.
+    /// and whoever says nothing is `anybody`.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Keys {
         &self,
         received: &Received<'_>,
         authorization: Option<&str>,
-        region: &Region,
+        anybody: &Caller,
         now: Timestamp,
     ) -> Result<Identity<'_>, ApiError> {
         let Some(header) = authorization else {
@@ -141,11 +141,7 @@ impl Keys {
                 ));
             }
             return Ok(Identity {
-                caller: Caller {
-                    account: Account::default(),
-                    region: region.clone(),
-                    organization: None,
-                },
+                caller: anybody.clone(),
                 unverified: None,
             });
         };
@@ -157,7 +153,8 @@ impl Keys {
             )
         })?;
         if self.is_empty() {
-            let account = authorization.access_key_id.parse().unwrap_or_default();
+            let account = authorization.access_key_id.parse();
+            let account = account.unwrap_or_else(|_| anybody.account.clone());
             return Ok(Identity {
                 caller: Caller {
                     account,

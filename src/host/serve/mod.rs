@@ -36,7 +36,7 @@ use tokio::sync::Semaphore;
 
 use super::budget::{Budget, most_threads};
 use super::store::{Location, Store, StoreError};
-use crate::registry::Region;
+use crate::registry::Caller;
 use links::Links;
 
 /// How this server calls itself.
@@ -61,8 +61,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Who may ask. Without keys everybody may, as whoever they say they are.
     pub keys: Keys,
-    /// The region of whoever names none.
-    pub region: Region,
+    /// Who asks where a request does not say.
+    pub anybody: Caller,
     /// What links begin with; the request's own host, where nothing is said.
     pub public_url: Option<String>,
     /// Where archives are that are published from S3.
@@ -94,7 +94,7 @@ struct Registry {
     store: Store,
     links: Links,
     keys: Keys,
-    region: Region,
+    anybody: Caller,
     public_url: Option<String>,
     objects: Objects,
     address: SocketAddr,
@@ -126,7 +126,7 @@ pub fn serve(
             links: Links::new(store.secret().await?),
             store,
             keys: options.keys,
-            region: options.region,
+            anybody: options.anybody,
             public_url: options.public_url,
             objects: options.objects,
             address,

@@ -29,6 +29,7 @@ pub use versions::Page;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::future::Future;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -127,7 +128,7 @@ pub enum StoreError {
         /// What was attempted.
         operation: &'static str,
         /// Why it failed.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// There is no store.
     #[error("there is no registry")]
@@ -289,17 +290,16 @@ impl Store {
         }
         let mut secret = [0; 32];
         fill_random(&mut secret)?;
-        if self.create(&key, secret.to_vec()).await? {
-            if let Some(path) = self.location.directory() {
-                use std::os::unix::fs::PermissionsExt as _;
-                let private = std::fs::Permissions::from_mode(0o600);
-                std::fs::set_permissions(path.join("secret"), private).map_err(|source| {
-                    StoreError::Directory {
-                        operation: "make the secret private",
-                        source,
-                    }
-                })?;
-            }
+        let is_ours = match self.location.directory() {
+            Some(path) => create_private(&path.join(key.as_ref()), &secret).map_err(|source| {
+                StoreError::Directory {
+                    operation: "write the secret",
+                    source,
+                }
+            })?,
+            None => self.create(&key, secret.to_vec()).await?,
+        };
+        if is_ours {
             return Ok(secret.to_vec());
         }
         self.read(&key).await?.ok_or(StoreError::Missing)
@@ -376,6 +376,18 @@ impl Store {
     }
 }
 
+/// Creates a file that only its owner can read, whole or not at all; `false` if it is there already.
+fn create_private(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error.error),
+    }
+}
+
 fn numbered(folder: &Key, number: u64) -> Key {
     folder.clone().join(number.to_string())
 }
@@ -384,7 +396,7 @@ fn numbered(folder: &Key, number: u64) -> Key {
 fn fill_random(bytes: &mut [u8]) -> Result<(), StoreError> {
     getrandom::fill(bytes).map_err(|error| StoreError::Directory {
         operation: "get random bytes",
-        source: std::io::Error::other(error.to_string()),
+        source: io::Error::other(error.to_string()),
     })
 }
 
