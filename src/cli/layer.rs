@@ -10,6 +10,8 @@ use clap::Args;
 use slashopt::digest::{Digest, NotADigest, PREFIX};
 use slashopt::host::HostError;
 use slashopt::host::source::LayerInput;
+#[cfg(not(feature = "registry"))]
+use slashopt::registry::LayerVersion;
 use slashopt::runtime::{Architecture, Runtime};
 
 use super::env::named_runtime;
@@ -48,9 +50,27 @@ pub(crate) type LayersRegistry = super::registry::StoreArgs;
 pub(crate) struct LayersRegistry {}
 
 #[cfg(not(feature = "registry"))]
+#[expect(
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "a registry would be asked"
+)]
 impl LayersRegistry {
+    /// None of a registry.
+    pub(crate) fn layer(&self, _: &OsStr, _: &str) -> Result<Option<LayerInput>, Failure> {
+        Ok(None)
+    }
+
+    /// None.
+    pub(crate) fn version(
+        &self,
+        _: &OsStr,
+        _: &str,
+    ) -> Result<Option<(LayerVersion, PathBuf)>, Failure> {
+        Ok(None)
+    }
+
     /// Nowhere.
-    #[expect(clippy::unused_self, reason = "a registry would be asked")]
     pub(crate) fn archive(&self, _: Digest) -> Option<PathBuf> {
         None
     }
@@ -156,11 +176,10 @@ impl LayerArgs {
         if typed == OsStr::new("-") {
             return Ok(LayerInput::Stdin);
         }
-        #[cfg(feature = "registry")]
-        if let Some(found) = super::registry::layer(&self.registry, typed, what)? {
-            return Ok(found);
+        match self.registry.layer(typed, what)? {
+            Some(found) => Ok(found),
+            None => file_or_digest(typed, what),
         }
-        file_or_digest(typed, what)
     }
 
     /// The runtime that was asked for, or else the one of the lock file, or else the one in which we run. Says which others are

@@ -16,6 +16,7 @@ use slashopt::host::interrupt::Interrupt;
 use slashopt::host::output::Output;
 use slashopt::host::source::{LayerInput, LoadedStack, Source};
 use slashopt::layer::LayerId;
+use slashopt::registry::LayerVersion;
 use slashopt::runtime::{Architecture, Runtime};
 
 use super::check::parse_architecture;
@@ -179,11 +180,10 @@ impl LockArgs {
     }
 
     /// The layers as they were typed. Those of the registry by the ARN of a version, which will be the same in a moment.
-    #[cfg(feature = "registry")]
-    fn published(&self) -> Result<Vec<(OsString, Option<Published>)>, Failure> {
+    fn published(&self) -> Result<Vec<(OsString, Option<LayerVersion>)>, Failure> {
         let typed = self.layers.named().into_iter();
         let named = typed.map(|typed| {
-            let found = super::registry::version(&self.layers.registry, &typed, WHAT)?;
+            let found = self.layers.registry.version(&typed, WHAT)?;
             Ok(match found {
                 Some((version, _)) => (version.arn.to_string().into(), Some(version)),
                 None => (typed, None),
@@ -191,16 +191,7 @@ impl LockArgs {
         });
         named.collect()
     }
-
-    #[cfg(not(feature = "registry"))]
-    fn published(&self) -> Result<Vec<(OsString, Option<Published>)>, Failure> {
-        let typed = self.layers.named().into_iter();
-        Ok(typed.map(|typed| (typed, None)).collect())
-    }
 }
-
-/// A version of a layer in the registry.
-type Published = slashopt::registry::LayerVersion;
 
 /// What it takes to work out one layer's entry.
 struct Reading<'r> {
@@ -217,7 +208,7 @@ impl Reading<'_> {
     fn locked(
         &self,
         input: &LayerInput,
-        version: Option<Published>,
+        version: Option<LayerVersion>,
         id: LayerId,
     ) -> Result<LockedLayer, Failure> {
         let place = self.loaded.place(id);

@@ -15,23 +15,35 @@ use super::StoreArgs;
 /// What says that a name is meant of the registry and not of a file.
 const PREFIX: &str = "registry:";
 
-/// The layer that is meant, if one of the registry is: an argument with a slash or ending in `.zip` is a path, another one is a
-/// path if that exists and the registry has no such layer.
-pub(crate) fn layer(
-    store: &StoreArgs,
-    typed: &OsStr,
-    what: &str,
-) -> Result<Option<LayerInput>, Failure> {
-    let found = version(store, typed, what)?;
-    Ok(found.map(|(version, path)| LayerInput::Expected {
-        name: typed.display().to_string(),
-        path,
-        digest: version.code_sha256,
-    }))
+impl StoreArgs {
+    /// The layer that is meant, if one of the registry is.
+    pub(crate) fn layer(&self, typed: &OsStr, what: &str) -> Result<Option<LayerInput>, Failure> {
+        let found = self.version(typed, what)?;
+        Ok(found.map(|(version, path)| LayerInput::Expected {
+            name: typed.display().to_string(),
+            path,
+            digest: version.code_sha256,
+        }))
+    }
+
+    /// The version that is meant, and where its archive is.
+    pub(crate) fn version(
+        &self,
+        typed: &OsStr,
+        what: &str,
+    ) -> Result<Option<(LayerVersion, PathBuf)>, Failure> {
+        version(self, typed, what)
+    }
+
+    /// Where a registry on this machine has an archive, if it has it, whether a version needs it or not.
+    pub(crate) fn archive(&self, digest: Digest) -> Option<PathBuf> {
+        archive_in(&self.location("").ok()?, digest)
+    }
 }
 
-/// The version that is meant, and where its archive is.
-pub(crate) fn version(
+/// The version that is meant: an argument with a slash or ending in `.zip` is a path, another one is a path if that exists and the
+/// registry has no such layer.
+fn version(
     store: &StoreArgs,
     typed: &OsStr,
     what: &str,
@@ -96,13 +108,6 @@ fn archive_in(location: &Location, digest: Digest) -> Option<PathBuf> {
     location
         .directory()
         .map(|path| Store::blob_in(path, &digest))
-}
-
-impl StoreArgs {
-    /// Where a registry on this machine has an archive, if it has it, whether a version needs it or not.
-    pub(crate) fn archive(&self, digest: Digest) -> Option<PathBuf> {
-        archive_in(&self.location("").ok()?, digest)
-    }
 }
 
 enum Found {

@@ -9,8 +9,6 @@ mod serve;
 mod shapes;
 mod show;
 
-pub(super) use layer::{layer, version};
-
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
