@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::command::Sandbox;
+use crate::support::strace::{injected, skip_without_strace};
 use crate::support::zip::{archive, file};
 
 /// A layer with one file of this content.
@@ -449,4 +450,110 @@ fn a_name_that_is_a_file_and_a_layer_has_to_be_said_clearly() {
         .has_hint();
     assert_eq!(content("./deps").success().stdout(), "a file");
     assert_eq!(content("registry:deps").success().stdout(), "one");
+}
+
+#[test]
+fn whoever_is_killed_while_publishing_leaves_whole_versions_and_uses_no_number_twice() {
+    let sandbox = Sandbox::new();
+    if skip_without_strace(&sandbox) {
+        return;
+    }
+    layer(&sandbox, "last.zip", "of who is not killed");
+    let mut contents = vec![("last.zip".to_owned(), "of who is not killed".to_owned())];
+    let mut expected: Vec<i64> = Vec::new();
+    let mut killed = 0;
+    for call in [
+        "/^link",
+        "/^rename",
+        "/^unlink",
+        "fsync",
+        "/^mkdir",
+        "write,pwrite64",
+    ] {
+        for number in 1.. {
+            let name = format!("{}.zip", contents.len());
+            let content = format!("content {}", contents.len());
+            layer(&sandbox, &name, &content);
+            contents.push((name.clone(), content));
+            let run = sandbox
+                .command(["registry", "publish", "deps", &name])
+                .under(injected(call, "signal=KILL", &number.to_string()))
+                .run();
+            // Of a tracer whose tracee was killed the shell says 128 and the signal, or it dies of it itself.
+            let is_killed = run.code() != Some(0);
+            killed += usize::from(is_killed);
+            let there = match sandbox.slashopt(["registry", "versions", "deps"]).code() {
+                Some(0) => versions(&sandbox, "deps"),
+                // It was killed before there was a store.
+                _ => Vec::new(),
+            };
+            let more = there.len() - expected.len();
+            assert!(
+                more <= 1 && there[more..] == expected,
+                "{call} {number}: {there:?} after {expected:?}"
+            );
+            for version in &there[..more] {
+                let arguments = [
+                    "which",
+                    "--cat",
+                    "1",
+                    "python/m.py",
+                    &format!("deps:{version}"),
+                ];
+                let content = sandbox.slashopt(arguments).success();
+                assert!(contents.iter().any(|(_, known)| known == content.stdout()));
+            }
+            let next = there.first().copied().unwrap_or(0) + 1;
+            assert_eq!(
+                publish(&sandbox, "deps", "last.zip")["version"],
+                next,
+                "{call} {number}"
+            );
+            expected = [vec![next], there].concat();
+            if !is_killed {
+                break;
+            }
+        }
+    }
+    assert!(killed > 10, "only {killed} moments were tried");
+    // What they were writing is no version and no archive, and goes with the garbage.
+    let store = store(&sandbox);
+    let half_written = || {
+        let files = walk(&store).into_iter();
+        files
+            .filter(|path| path.to_string_lossy().contains('#'))
+            .collect::<Vec<_>>()
+    };
+    let left = half_written();
+    assert!(!left.is_empty(), "nobody was killed while writing");
+    let collect = ["registry", "gc", "--older-than", "0s", "--format", "json"];
+    let collected = sandbox.slashopt(collect).success().json();
+    assert_eq!(collected["half_written"], 0, "somebody may be writing them");
+    for path in &left {
+        let file = fs::File::options()
+            .write(true)
+            .open(path)
+            .expect("it opens");
+        let hours = std::time::Duration::from_hours(2);
+        file.set_modified(std::time::SystemTime::now() - hours)
+            .expect("a time can be set");
+    }
+    let collected = sandbox.slashopt(collect).success().json();
+    assert_eq!(collected["half_written"], left.len());
+    assert_eq!(half_written(), Vec::<std::path::PathBuf>::new());
+    assert_eq!(versions(&sandbox, "deps"), expected);
+}
+
+/// All files below a directory.
+fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
+    let children = fs::read_dir(directory).expect("it is there").flatten();
+    children
+        .flat_map(|child| {
+            if child.path().is_dir() {
+                walk(&child.path())
+            } else {
+                vec![child.path()]
+            }
+        })
+        .collect()
 }

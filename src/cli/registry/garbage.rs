@@ -17,7 +17,8 @@ const WHAT: &str = "cannot collect garbage";
 /// Remove zip files that no version needs any more
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A zip file is removed when all versions that have it were deleted so long ago. Lock files that name it stop working then.
+A zip file is removed when all versions that have it were deleted so long ago. Lock files that name it stop working then,
+where it is not in the cache.
 
 Examples:
   slashopt registry gc --older-than 30d
@@ -46,12 +47,13 @@ pub(super) fn run(arguments: &GcArgs, global: &GlobalArgs, report: &Report) -> O
             "removed": collected.removed,
             "removed_bytes": collected.removed_bytes,
             "kept": collected.kept,
+            "half_written": collected.half_written,
         }))?;
     } else {
         let verb = if is_dry { "would remove" } else { "removed" };
         let text = format!(
-            "{verb} {} zip files of {} bytes, {} stay\n",
-            collected.removed, collected.removed_bytes, collected.kept
+            "{verb} {} zip files of {} bytes and {} half-written files, {} stay\n",
+            collected.removed, collected.removed_bytes, collected.half_written, collected.kept
         );
         report.result(text.as_bytes())?;
     }

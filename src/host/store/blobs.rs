@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -91,6 +92,8 @@ pub struct Collected {
     pub removed_bytes: u64,
     /// Archives that stay.
     pub kept: u64,
+    /// Files that somebody was writing who was killed.
+    pub half_written: u64,
 }
 
 fn key_of(digest: &Digest) -> Key {
@@ -303,8 +306,44 @@ impl Store {
             collected.removed += 1;
             collected.removed_bytes += blob.size;
         }
+        if let Some(path) = self.location.directory() {
+            for left in half_written(path, before.min(now() - FRESH_MILLISECONDS)) {
+                if !is_dry {
+                    std::fs::remove_file(&left).map_err(|source| StoreError::Directory {
+                        operation: "remove a half-written file",
+                        source,
+                    })?;
+                }
+                collected.half_written += 1;
+            }
+        }
         Ok(collected)
     }
+}
+
+/// What a store in a directory holds of objects that were being written, and not since `before`. They bear the object's name, `#`
+/// and a number, which makes them no objects.
+fn half_written(store: &Path, before: i64) -> Vec<PathBuf> {
+    let is_staged = |name: &[u8]| {
+        let mut parts = name.rsplitn(2, |&byte| byte == b'#');
+        let number = parts.next().unwrap_or_default();
+        parts.next().is_some() && !number.is_empty() && number.iter().all(u8::is_ascii_digit)
+    };
+    let is_old = |entry: &walkdir::DirEntry| {
+        let modified = entry
+            .metadata()
+            .ok()
+            .and_then(|about| about.modified().ok());
+        let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        since.is_some_and(|since| since.as_millis() < u128::try_from(before).unwrap_or(0))
+    };
+    walkdir::WalkDir::new(store)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_file())
+        .filter(|entry| is_staged(entry.file_name().as_bytes()) && is_old(entry))
+        .map(walkdir::DirEntry::into_path)
+        .collect()
 }
 
 /// The next bytes of a file, at most [`PART_BYTES`].
