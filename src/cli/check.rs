@@ -2,24 +2,29 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
+use std::fs::File;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
+use rayon::ThreadPool;
 
 use slashopt::archive::Refusal;
 use slashopt::check::facts::{FileBytes, FileFacts, look};
 use slashopt::check::{
-    self, Configuration, Outcome as Checked, Policy, RULES, Rule, Severity, Subject,
+    self, Configuration, Finding, Outcome as Checked, Policy, RULES, Rule, Severity, Subject,
 };
 use slashopt::environment::{implied_runtimes, judge_configuration};
+use slashopt::host::HostError;
 use slashopt::host::budget::Budget;
 use slashopt::host::inspect::{Inspected, inspect_all};
-use slashopt::host::source::LoadedStack;
+use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack};
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, Origin};
 use slashopt::packages::{self, Facts, Packages};
 use slashopt::plan::OnTypeConflict;
-use slashopt::runtime::Architecture;
+use slashopt::quota::QuotaExceeded;
+use slashopt::runtime::{Architecture, Runtime};
 
 use super::check_annotations::{github, sarif};
 use super::check_text::{self, Shown};
@@ -118,16 +123,11 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
         architecture,
         variables: &variables,
     };
-    let packages = Packages::of(&tree, &contents.of_packages, runtime);
-    let mut subject = Subject::new(&tree, &contents.facts, configuration);
-    subject.quotas = &quotas;
-    subject.packages = Some(&packages);
-    subject.admitted = &contents.admitted;
-    let checked = check::check(&subject, &policy);
+    let (checked, files) = judge(&tree, &contents, configuration, &quotas, &policy);
     let shown = Shown {
         checked: &checked,
         stack: &loaded.stack,
-        files: subject.files.len(),
+        files,
     };
     match format {
         Format::Text => report.result(check_text::text(&shown, arguments.all).as_bytes())?,
@@ -188,6 +188,54 @@ pub(crate) fn read_everything(
         contents.of_packages.extend(of_packages);
     }
     Ok(contents)
+}
+
+/// Asks the rules; what they found, and in how many files.
+fn judge(
+    tree: &MergedTree<'_>,
+    contents: &Contents,
+    configuration: Configuration<'_>,
+    quotas: &[QuotaExceeded],
+    policy: &Policy,
+) -> (Checked, usize) {
+    let packages = Packages::of(tree, &contents.of_packages, configuration.runtime);
+    let mut subject = Subject::new(tree, &contents.facts, configuration);
+    subject.quotas = quotas;
+    subject.packages = Some(&packages);
+    subject.admitted = &contents.admitted;
+    (check::check(&subject, policy), subject.files.len())
+}
+
+/// What the rules find in one archive, whatever the quotas.
+pub(crate) fn findings(
+    archive: &File,
+    runtime: Option<&'static Runtime>,
+    architecture: Architecture,
+    pool: &ThreadPool,
+    budget: &Budget,
+    what: &str,
+) -> Result<Vec<Finding>, Failure> {
+    let failed = |error| Failure::host(what, error);
+    let file = archive
+        .try_clone()
+        .map_err(|error| failed(HostError::io("look at it", "the archive", error)))?;
+    let input = LayerInput::Open {
+        name: "the archive".to_owned(),
+        file: Arc::new(file),
+    };
+    pool.install(|| {
+        let loaded = LoadedStack::load(&[input], LoadOptions::default(), budget).map_err(failed)?;
+        let contents = read_everything(&loaded, budget, what)?;
+        let linked = OnTypeConflict::default().linked_directory();
+        let tree = MergedTree::merge(&loaded.stack, linked, &loaded.hasher);
+        let configuration = Configuration {
+            runtime,
+            architecture,
+            variables: &[],
+        };
+        let (checked, _) = judge(&tree, &contents, configuration, &[], &Policy::default());
+        Ok(checked.findings)
+    })
 }
 
 /// Says which rules had to be left out, and what would let them be judged.

@@ -119,7 +119,7 @@ pub(crate) fn json(shown: &Shown<'_>) -> Value {
     })
 }
 
-fn finding_json(finding: &Finding) -> Value {
+pub(crate) fn finding_json(finding: &Finding) -> Value {
     let mut object = Map::new();
     object.insert("rule".to_owned(), finding.rule.into());
     object.insert("severity".to_owned(), finding.severity.to_string().into());

@@ -101,6 +101,7 @@ pub(crate) fn run(arguments: &FlattenArgs, global: &GlobalArgs, report: &Report)
         quota: stack.quota,
         umask,
         report,
+        look: &|_| Ok(()),
     };
     let package = writing.write(&assembly, &place, &mut warnings, |(layer, refusal)| {
         let of = loaded.stack.len();

@@ -1,12 +1,15 @@
 //! `pack`: a directory as a reproducible layer zip.
 
+use std::cell::RefCell;
 use std::env;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use rayon::ThreadPool;
 
+use slashopt::check::{Finding, Severity};
 use slashopt::host::assemble::Assembly;
 use slashopt::host::budget::Budget;
 use slashopt::host::bytecode::Python;
@@ -16,10 +19,12 @@ use slashopt::host::pack::{Packed, Packing};
 use slashopt::merge::{LinkedDirectory, MergedTree};
 use slashopt::path::{Escaped, LayerPath};
 use slashopt::plan::{EXAMPLES, FlattenPlan, Limits, Unwritable};
-use slashopt::runtime::{Family, Runtime};
+use slashopt::runtime::{Architecture, Family, Runtime};
 use slashopt::timestamp::Timestamp;
 
-use super::env::{EXECUTION_ENVIRONMENT, RUNTIME_HELP, find_runtime};
+use super::check::{self, parse_architecture};
+use super::check_text;
+use super::env::{RUNTIME_HELP, named_runtime};
 use super::failure::{Exit, Failure};
 use super::package::{LevelArgs, Place, Writing};
 use super::report::Report;
@@ -27,6 +32,8 @@ use super::stack::{Quota, thread_pool};
 use super::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot pack";
+// Not a doc comment, where the name would need backticks, which help does not have.
+const ARCHITECTURE_HELP: &str = "Judge for this architecture: x86_64 or arm64";
 /// See <https://reproducible-builds.org/specs/source-date-epoch/>.
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
@@ -35,7 +42,7 @@ const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 #[command(after_help = "\
 The same content gives the same bytes on every machine: names sorted, one time (SOURCE_DATE_EPOCH, or 1980-01-01), modes 0644
 and 0755, links as they are. Hidden files are packed, and .gitignore is not read: only .slashoptignore, at the top of the
-directory and in the syntax of .gitignore, leaves files out.
+directory and in the syntax of .gitignore, leaves files out. What `slashopt check` finds in the archive is said at once.
 
 Examples:
   slashopt pack ./layer --output layer.zip --runtime python3.13
@@ -56,6 +63,8 @@ pub(crate) struct PackArgs {
     output: PathBuf,
     #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
     runtime: Option<String>,
+    #[arg(long, value_name = "ARCHITECTURE", help = ARCHITECTURE_HELP, value_parser = parse_architecture, default_value = "x86_64", env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
+    architecture: Architecture,
     /// Put everything below this directory of the layer, such as `python`
     #[arg(long, value_name = "DIR")]
     under: Option<PathBuf>,
@@ -82,10 +91,7 @@ pub(crate) fn run(arguments: &PackArgs, global: &GlobalArgs, report: &Report) ->
     global.only_text_or_json()?;
     let umask = read_umask();
     let interrupt = Interrupt::install();
-    let runtime = match &arguments.runtime {
-        Some(identifier) => Some(find_runtime(identifier, "--runtime")?),
-        None => None,
-    };
+    let runtime = named_runtime(arguments.runtime.as_deref())?;
     let under = under(arguments.under.as_deref())?;
     let modified = source_date_epoch()?;
     let place = Place::parse(&arguments.output, WHAT, global)?;
@@ -100,7 +106,10 @@ pub(crate) fn run(arguments: &PackArgs, global: &GlobalArgs, report: &Report) ->
     );
     let mut warnings = Vec::new();
     let plan = plan(arguments, &packed, &tree, &under, modified, &mut warnings)?;
-    findings(&plan, &mut warnings);
+    if plan.entries().is_empty() {
+        let sentence = "Uploaded file must be a non-empty zip";
+        warnings.push(format!("AWS Lambda would refuse this layer: {sentence}"));
+    }
 
     let assembly = Assembly {
         loaded: &packed.loaded,
@@ -111,16 +120,32 @@ pub(crate) fn run(arguments: &PackArgs, global: &GlobalArgs, report: &Report) ->
         interrupt: &interrupt,
         level: arguments.level.level(),
     };
+    let found = RefCell::new(Vec::new());
+    let look = |archive: &File| {
+        let architecture = arguments.architecture;
+        let found_there = check::findings(archive, runtime, architecture, &pool, &budget, WHAT)?;
+        found.replace(found_there);
+        Ok(())
+    };
     let writing = Writing {
         what: WHAT,
         quota: arguments.quota,
         umask,
         report,
+        look: &look,
     };
     // Nothing is lenient about a directory.
     let package = writing.write(&assembly, &place, &mut warnings, |_| String::new())?;
-    for warning in &warnings {
+    let found = found.into_inner();
+    let findings = finding_lines(&found);
+    for warning in warnings.iter().chain(&findings) {
         report.warning(warning);
+    }
+    if let (Some(output), false) = (place.file(), findings.is_empty()) {
+        let output = output.path().display();
+        report.note(&format!(
+            "`slashopt check {output}` lists what was found, and what helps"
+        ));
     }
     let left_out = match packed.ignored {
         0 => String::new(),
@@ -129,17 +154,17 @@ pub(crate) fn run(arguments: &PackArgs, global: &GlobalArgs, report: &Report) ->
     let text = package.to_text() + &left_out;
     let mut json = package.to_json(&warnings);
     json.insert("ignored".to_owned(), packed.ignored.into());
+    json.insert(
+        "findings".to_owned(),
+        found.iter().map(check_text::finding_json).collect(),
+    );
     package.tell(report, global, &text, json)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Packs a directory as `pack` would without flags, into a file that is open already.
 #[cfg(feature = "registry")]
-pub(crate) fn into_file(
-    directory: &Path,
-    file: &std::fs::File,
-    report: &Report,
-) -> Result<(), Failure> {
+pub(crate) fn into_file(directory: &Path, file: &File, report: &Report) -> Result<(), Failure> {
     /// The flags' defaults are written once, where the flags are.
     #[derive(clap::Parser)]
     struct Defaults {
@@ -182,13 +207,22 @@ pub(crate) fn into_file(
     Ok(())
 }
 
-/// What Lambda would make of the layer: the place where the rules of `check` are to be asked. The quotas are judged where
-/// the archive is written.
-fn findings(plan: &FlattenPlan, warnings: &mut Vec<String>) {
-    if plan.entries().is_empty() {
-        let sentence = "Uploaded file must be a non-empty zip";
-        warnings.push(format!("AWS Lambda would refuse this layer: {sentence}"));
-    }
+/// What `check` found in the archive, a line for each rule. What it only notes is not worth a warning.
+fn finding_lines(found: &[Finding]) -> Vec<String> {
+    let line = |group: &[&Finding]| {
+        let first = group.first()?;
+        let path = first.path.as_ref();
+        let path = path.map_or_else(String::new, |path| format!("{path}: "));
+        let more = match group.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        Some(format!("{path}{} [{}]{more}", first.message, first.rule))
+    };
+    let is_worth_it = |finding: &&Finding| finding.severity != Severity::Note;
+    let found: Vec<&Finding> = found.iter().filter(is_worth_it).collect();
+    let groups = found.chunk_by(|one, other| one.rule == other.rule);
+    groups.filter_map(line).collect()
 }
 
 /// Reads the directory, and compiles its sources if that is wanted.
@@ -229,16 +263,10 @@ fn load(
 
 /// The version of the runtime's interpreter.
 fn python_version(runtime: Option<&'static Runtime>) -> Result<&'static str, Failure> {
-    let here = env::var(EXECUTION_ENVIRONMENT).ok();
-    let here = here.as_deref().and_then(Runtime::identifier_in);
-    let runtime = match (runtime, here) {
-        (Some(runtime), _) => runtime,
-        (None, Some(here)) => find_runtime(here, EXECUTION_ENVIRONMENT)?,
-        (None, None) => {
-            let message = format!("{WHAT}: --pyc: for which runtime is not said");
-            return Err(Failure::usage(message).hint("add --runtime, such as --runtime python3.13"));
-        }
-    };
+    let runtime = runtime.ok_or_else(|| {
+        Failure::usage(format!("{WHAT}: --pyc: for which runtime is not said"))
+            .hint("add --runtime, such as --runtime python3.13")
+    })?;
     if runtime.family != Family::Python {
         let message = format!("{WHAT}: --pyc: {} does not run Python", runtime.identifier);
         return Err(Failure::usage(message).hint("leave --pyc out, or name a Python runtime"));

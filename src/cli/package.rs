@@ -104,7 +104,12 @@ pub(crate) struct Writing<'w> {
     pub(crate) quota: Quota,
     pub(crate) umask: u16,
     pub(crate) report: &'w Report,
+    /// Looks at the whole archive before it appears.
+    pub(crate) look: Look<'w>,
 }
+
+/// What an archive is looked at by, once it is whole.
+pub(crate) type Look<'l> = &'l dyn Fn(&File) -> Result<(), Failure>;
 
 impl Writing<'_> {
     /// Makes the archive and lets it appear; `waived` says in which words what `--lenient` accepted is reported. All warnings are
@@ -138,6 +143,7 @@ impl Writing<'_> {
             }
             warnings.extend(made.admitted.iter().map(waived));
             let sha256 = digest(file).map_err(host)?;
+            (self.look)(file)?;
             assembly.interrupt.check().map_err(host)?;
             Ok(Package {
                 place,

@@ -681,3 +681,41 @@ fn the_json_has_what_the_registry_will_say() {
     assert_eq!(json["quota"]["exceeded"], json!([]));
     assert!(json["unzipped_size"].as_u64() > Some(SIZE_FOR_BLOCKS as u64));
 }
+
+#[test]
+fn what_check_would_find_is_said_at_once() {
+    let sandbox = Sandbox::new();
+    for name in ["layer", "layer/python"] {
+        sandbox.mkdir(name, 0o755);
+    }
+    sandbox.write("layer/python/m.py", "one");
+    let runtime = ["--runtime", "python3.12", "--format", "json"];
+    let found = |flags: &[&str]| {
+        let packed = pack(&sandbox, "layer", &[flags, &runtime[..]].concat()).success();
+        let check = [&["check", "layer.zip"], &runtime[..]].concat();
+        let checked = sandbox.slashopt(check).stdout;
+        let checked: serde_json::Value = serde_json::from_str(&checked).expect("it is JSON");
+        let found = packed.json();
+        assert_eq!(found["findings"], checked["findings"]);
+        (found["findings"].clone(), packed.stderr().to_owned())
+    };
+    assert_eq!(found(&[]), (json!([]), String::new()));
+    set_mode(&sandbox.path("layer/python/m.py"), 0o600);
+    symlink("nowhere", sandbox.path("layer/python/gone")).expect("a link can be made");
+    let (findings, told) = found(&["--keep-modes"]);
+    let rules: Vec<&str> = findings
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|finding| finding["rule"].as_str())
+        .collect();
+    for (rule, path) in [
+        ("unreadable-file", "python/m.py"),
+        ("dangling-link", "python/gone"),
+    ] {
+        assert!(rules.contains(&rule), "{rules:?}");
+        let line = |line: &str| line.contains(path) && line.contains(&format!("[{rule}]"));
+        assert!(told.lines().any(line), "{told}");
+    }
+    assert!(told.contains("`slashopt check layer.zip`"), "{told}");
+}
