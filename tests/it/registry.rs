@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
@@ -366,6 +368,55 @@ fn garbage_is_what_no_version_has_needed_for_so_long() {
     sandbox
         .slashopt(["registry", "get", "deps:3", "--output", "d.zip"])
         .success();
+}
+
+#[test]
+fn what_is_published_while_garbage_is_collected_is_kept() {
+    let sandbox = Sandbox::new();
+    layer(&sandbox, "a.zip", "one");
+    publish(&sandbox, "deps", "a.zip");
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    sandbox
+                        .slashopt(["registry", "gc", "--older-than", "0s"])
+                        .success();
+                }
+            });
+        }
+        let published = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            for number in 1..60 {
+                // The only version that needs the archive goes, and then somebody publishes it again.
+                let gone = format!("deps:{number}");
+                sandbox.slashopt(["registry", "delete", &gone]).success();
+                let version = publish(&sandbox, "deps", "a.zip");
+                assert_eq!(version["version"], number + 1);
+                sandbox
+                    .slashopt(["registry", "get", "deps", "--output", "got.zip"])
+                    .success();
+            }
+        }));
+        is_done.store(true, Ordering::Relaxed);
+        if let Err(panic) = published {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+#[test]
+fn what_was_put_aside_by_somebody_who_was_killed_is_put_back() {
+    let sandbox = Sandbox::new();
+    layer(&sandbox, "a.zip", "one");
+    publish(&sandbox, "deps", "a.zip");
+    let store = store(&sandbox);
+    fs::rename(store.join("blobs"), store.join("trash")).expect("they are one file system");
+    let get = ["registry", "get", "deps", "--output", "b.zip"];
+    sandbox.slashopt(get).success();
+    sandbox.slashopt(["registry", "gc"]).success();
+    assert_eq!(blobs(&store), 1);
+    sandbox.slashopt(get).success();
 }
 
 #[test]

@@ -1,26 +1,22 @@
 //! Archives: kept once, under their digest.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
 use object_store::path::Path as Key;
-use object_store::{GetResult, ObjectStore as _, ObjectStoreExt as _};
+use object_store::{GetResult, ObjectStoreExt as _};
 use sha2::{Digest as _, Sha256};
 
-use super::{Location, Store, StoreError, now};
+use super::garbage::trash_of;
+use super::{Location, Store, StoreError};
 use crate::digest::Digest;
 
 /// Bytes of an archive that are in memory at a time; S3 takes no smaller parts than 5 MiB.
 const PART_BYTES: usize = 8 << 20;
-/// An archive that was kept longer ago than this is kept anew when it is published again, so that what collects garbage sees
-/// that somebody wants it.
-const FRESH_MILLISECONDS: i64 = 60 * 60 * 1000;
 
 /// An archive to be kept: a file without a name, which nobody else can change.
 #[derive(Debug)]
@@ -83,20 +79,7 @@ impl Archive {
     }
 }
 
-/// What was removed, and what was not.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Collected {
-    /// Archives that nothing needed.
-    pub removed: u64,
-    /// Bytes of them.
-    pub removed_bytes: u64,
-    /// Archives that stay.
-    pub kept: u64,
-    /// Files that somebody was writing who was killed.
-    pub half_written: u64,
-}
-
-fn key_of(digest: &Digest) -> Key {
+pub(super) fn key_of(digest: &Digest) -> Key {
     Key::from("blobs").join(digest.hex())
 }
 
@@ -132,16 +115,12 @@ impl Store {
         Ok(archive)
     }
 
-    /// Keeps an archive, if it is not kept already.
+    /// Keeps an archive, if it is not kept already. Who publishes keeps it once before the version is there and once after, so that
+    /// what collects garbage meanwhile either sees the version or is seen to have removed the archive.
     pub(super) async fn keep(&self, archive: &Archive) -> Result<(), StoreError> {
         let key = key_of(&archive.digest);
         match self.objects.head(&key).await {
-            Ok(there)
-                if there.size == archive.bytes
-                    && now() - there.last_modified.timestamp_millis() < FRESH_MILLISECONDS =>
-            {
-                return Ok(());
-            }
+            Ok(there) if there.size == archive.bytes => return Ok(()),
             Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
             Err(error) => return Err(StoreError::object("look for", &key)(error)),
         }
@@ -182,12 +161,15 @@ impl Store {
     ///
     /// What the store answers.
     pub async fn archive(&self, digest: &Digest) -> Result<Option<GetResult>, StoreError> {
-        let key = key_of(digest);
-        match self.objects.get(&key).await {
-            Ok(got) => Ok(Some(got)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(StoreError::object("read", &key)(error)),
+        // What collects garbage may have put it aside, and back.
+        for key in [key_of(digest), trash_of(digest), key_of(digest)] {
+            match self.objects.get(&key).await {
+                Ok(got) => return Ok(Some(got)),
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(StoreError::object("read", &key)(error)),
+            }
         }
+        Ok(None)
     }
 
     /// Writes an archive somewhere else, verified; `false` if it is not kept.
@@ -227,123 +209,6 @@ impl Store {
     pub fn blob_in(store: &Path, digest: &Digest) -> PathBuf {
         store.join("blobs").join(digest.hex())
     }
-
-    /// Removes the archives that no version has needed for so long: all of theirs were deleted before `before`, in milliseconds
-    /// since 1970, and nobody has published them since.
-    ///
-    /// # Errors
-    ///
-    /// What the store answers. Nothing is removed before everything was looked at.
-    pub async fn collect_garbage(
-        &self,
-        before: i64,
-        is_dry: bool,
-    ) -> Result<Collected, StoreError> {
-        let root = Key::from("layers");
-        let mut needed = HashSet::new();
-        let mut objects = self.objects.list(Some(&root));
-        while let Some(object) = objects
-            .try_next()
-            .await
-            .map_err(StoreError::object("list", &root))?
-        {
-            let parts: Vec<_> = object.location.parts().collect();
-            let [.., name, kind, number] = &parts[..] else {
-                continue;
-            };
-            if kind.as_ref() != "versions" {
-                continue;
-            }
-            let version = self.described(&object.location).await?;
-            let version = version.ok_or_else(|| StoreError::Damaged {
-                key: object.location.to_string(),
-            })?;
-            debug_assert_eq!(version.arn.layer.name.as_str(), name.as_ref());
-            let mark = super::versions::folder_of(&version.arn.layer)
-                .join("deleted")
-                .join(number.as_ref());
-            let is_long_gone = self
-                .deleted_since(&mark)
-                .await?
-                .is_some_and(|since| since < before);
-            if !is_long_gone {
-                needed.insert(version.code_sha256);
-            }
-        }
-        let folder = Key::from("blobs");
-        let kept: Vec<_> = self
-            .objects
-            .list(Some(&folder))
-            .try_collect()
-            .await
-            .map_err(StoreError::object("list", &folder))?;
-        let mut collected = Collected::default();
-        for blob in kept {
-            let digest = blob
-                .location
-                .filename()
-                .and_then(|name| Digest::from_hex(name.as_bytes()).ok());
-            // It may have been published again since it was listed.
-            let is_old = |milliseconds| milliseconds < before;
-            let is_needed = digest.is_none_or(|digest| needed.contains(&digest))
-                || !is_old(blob.last_modified.timestamp_millis());
-            let is_garbage = !is_needed
-                && self
-                    .objects
-                    .head(&blob.location)
-                    .await
-                    .is_ok_and(|now| is_old(now.last_modified.timestamp_millis()));
-            if !is_garbage {
-                collected.kept += 1;
-                continue;
-            }
-            if !is_dry {
-                self.objects
-                    .delete(&blob.location)
-                    .await
-                    .map_err(StoreError::object("remove", &blob.location))?;
-            }
-            collected.removed += 1;
-            collected.removed_bytes += blob.size;
-        }
-        if let Some(path) = self.location.directory() {
-            for left in half_written(path, before.min(now() - FRESH_MILLISECONDS)) {
-                if !is_dry {
-                    std::fs::remove_file(&left).map_err(|source| StoreError::Directory {
-                        operation: "remove a half-written file",
-                        source,
-                    })?;
-                }
-                collected.half_written += 1;
-            }
-        }
-        Ok(collected)
-    }
-}
-
-/// What a store in a directory holds of objects that were being written, and not since `before`. They bear the object's name, `#`
-/// and a number, which makes them no objects.
-fn half_written(store: &Path, before: i64) -> Vec<PathBuf> {
-    let is_staged = |name: &[u8]| {
-        let mut parts = name.rsplitn(2, |&byte| byte == b'#');
-        let number = parts.next().unwrap_or_default();
-        parts.next().is_some() && !number.is_empty() && number.iter().all(u8::is_ascii_digit)
-    };
-    let is_old = |entry: &walkdir::DirEntry| {
-        let modified = entry
-            .metadata()
-            .ok()
-            .and_then(|about| about.modified().ok());
-        let since = modified.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-        since.is_some_and(|since| since.as_millis() < u128::try_from(before).unwrap_or(0))
-    };
-    walkdir::WalkDir::new(store)
-        .into_iter()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_file())
-        .filter(|entry| is_staged(entry.file_name().as_bytes()) && is_old(entry))
-        .map(walkdir::DirEntry::into_path)
-        .collect()
 }
 
 /// The next bytes of a file, at most [`PART_BYTES`].

@@ -4,12 +4,13 @@
 //! format                                        that this is a store, and which one
 //! secret                                        what links are signed with
 //! blobs/<digest>                                an archive, once
+//! trash/<digest>                                one that is about to be removed
 //! layers/<region>/<account>/<name>/versions/<n> a version, as it was published
 //!                                 /deleted/<n>  that it is gone, and since when
 //!                                 /policy/<n>/<revision>
 //! ```
 //!
-//! All state is objects that are created once and never changed: nobody waits for anybody, a process may end at any moment, and
+//! All state is objects that are created once and whose bytes never change: nobody waits for anybody, a process may end at any moment, and
 //! any number of processes share a store without a database. Numbers rise by one, so the highest is found by asking whether the
 //! next one is there; who creates an object first has its number. A version stays after it is deleted, which is how a number is
 //! never used again; only an archive that nothing needs is ever removed.
@@ -17,12 +18,14 @@
 //! Nothing here needs a runtime where the store is a directory: then [`Store::block_on`] starts no thread.
 
 mod blobs;
+mod garbage;
 mod judge;
 mod policies;
 mod shapes;
 mod versions;
 
-pub use blobs::{Archive, Collected, Spool};
+pub use blobs::{Archive, Spool};
+pub use garbage::Collected;
 pub use judge::Unpublishable;
 pub use versions::Page;
 
@@ -37,10 +40,13 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 
+use crate::digest::Digest;
 use crate::registry::LayerVersion;
 
 /// What stands in `format`.
 const FORMAT: &[u8] = b"{\"slashopt_registry\":1}\n";
+/// Bytes of the secret.
+const SECRET_BYTES: usize = 32;
 /// Versions that are remembered, about half a kilobyte each.
 const REMEMBERED: usize = 65_536;
 
@@ -93,6 +99,21 @@ impl Location {
         }
     }
 
+    /// Whether an object in a bucket is one of this store's.
+    pub fn holds(&self, bucket: &str, key: &str) -> bool {
+        match self {
+            Self::Directory(_) => false,
+            #[cfg(feature = "s3")]
+            Self::Bucket {
+                bucket: own,
+                prefix,
+            } => {
+                let rest = key.strip_prefix(prefix.as_str());
+                own == bucket && rest.is_some_and(|rest| prefix.is_empty() || rest.starts_with('/'))
+            }
+        }
+    }
+
     /// Whether reaching it takes a network.
     pub const fn is_remote(&self) -> bool {
         match self {
@@ -121,6 +142,18 @@ pub enum StoreError {
     Damaged {
         /// Which one.
         key: String,
+    },
+    /// Of several who created an object at once the store does not say who did.
+    #[error("`{key}`: the store says that it is there, and does not give it")]
+    Undecided {
+        /// Which one.
+        key: String,
+    },
+    /// An archive is not where a version says.
+    #[error("the archive `{digest}` is gone")]
+    Gone {
+        /// Which one.
+        digest: Digest,
     },
     /// The directory cannot be made or read.
     #[error("cannot {operation}: {source}")]
@@ -220,6 +253,20 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens a store that is there, to change what is in it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::open`] and [`Self::open_existing`].
+    pub async fn open_to_change(location: &Location) -> Result<Self, StoreError> {
+        let store = Self::open_existing(location).await?;
+        // It is there, so nobody can create it.
+        if store.create(&Key::from("format"), FORMAT.to_vec()).await? {
+            return Err(StoreError::NotConditional);
+        }
+        Ok(store)
+    }
+
     async fn judge_format(&self, key: &Key) -> Result<(), StoreError> {
         match self.read(key).await? {
             Some(bytes) if bytes == FORMAT => Ok(()),
@@ -285,10 +332,18 @@ impl Store {
     /// What the store answers, or that there is no randomness.
     pub async fn secret(&self) -> Result<Vec<u8>, StoreError> {
         let key = Key::from("secret");
+        let whole = |secret: Vec<u8>| {
+            let is_whole = secret.len() == SECRET_BYTES;
+            is_whole
+                .then_some(secret)
+                .ok_or_else(|| StoreError::Damaged {
+                    key: "secret".to_owned(),
+                })
+        };
         if let Some(secret) = self.read(&key).await? {
-            return Ok(secret);
+            return whole(secret);
         }
-        let mut secret = [0; 32];
+        let mut secret = [0; SECRET_BYTES];
         fill_random(&mut secret)?;
         let is_ours = match self.location.directory() {
             Some(path) => create_private(&path.join(key.as_ref()), &secret).map_err(|source| {
@@ -302,7 +357,10 @@ impl Store {
         if is_ours {
             return Ok(secret.to_vec());
         }
-        self.read(&key).await?.ok_or(StoreError::Missing)
+        self.read(&key)
+            .await?
+            .ok_or(StoreError::Missing)
+            .and_then(whole)
     }
 
     /// Creates an object; `false` if it is there already.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use object_store::path::Path as Key;
 
 use super::shapes::{DeletedShape, VersionShape, from_bytes, to_bytes};
@@ -13,7 +13,7 @@ use crate::registry::version::{Filter, Found, Marker};
 use crate::registry::{Account, LayerArn, LayerName, LayerVersion, Region, VersionArn};
 
 /// Objects that are asked for at once.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 /// How often an object is asked for that was said to be there and is not: a store that is about to decide who created it.
 const UNDECIDED_TRIES: usize = 100;
 
@@ -97,7 +97,12 @@ impl Store {
                         undecided += 1;
                         continue;
                     }
-                    None => false,
+                    // Going on would leave a gap, behind which nobody looks.
+                    None => {
+                        return Err(StoreError::Undecided {
+                            key: key.to_string(),
+                        });
+                    }
                 }
             };
             self.remember_highest(&folder, number);
@@ -207,21 +212,18 @@ impl Store {
         listing: &Listing,
     ) -> Result<Option<Page>, StoreError> {
         let folder = folder_of(layer);
+        let highest = self.highest(&folder.clone().join("versions")).await?;
         let highest = match &listing.after {
-            None => self.highest(&folder.clone().join("versions")).await?,
+            None => highest,
             Some(last) => match last.parse::<u64>() {
-                Ok(last) if last > 0 => last - 1,
+                // Anybody can write a marker of any number.
+                Ok(last) if last > 0 => highest.min(last - 1),
                 _ => return Ok(None),
             },
         };
         let deleted = self.deleted(&folder).await?;
-        let items = stream::iter((1..=highest).rev())
-            .filter(|number| std::future::ready(!deleted.contains(number)))
-            .map(|number| self.version(&folder, number))
-            .buffered(AT_ONCE)
-            .try_filter_map(|found| {
-                std::future::ready(Ok(found.filter(|version| listing.filter.matches(version))))
-            })
+        let items = self
+            .numbered_versions(&folder, highest, &deleted, &listing.filter)
             .take(listing.items + 1)
             .try_collect()
             .await?;
@@ -243,15 +245,25 @@ impl Store {
             return Ok(Some(newest));
         }
         let deleted = self.deleted(&folder).await?;
-        for number in (1..highest).rev() {
-            if !deleted.contains(&number)
-                && let Some(version) = self.version(&folder, number).await?
-                && filter.matches(&version)
-            {
-                return Ok(Some(version));
-            }
-        }
-        Ok(None)
+        let matching = self.numbered_versions(&folder, highest - 1, &deleted, filter);
+        std::pin::pin!(matching).try_next().await
+    }
+
+    /// The versions up to a number that are not deleted and match, the newest first.
+    fn numbered_versions<'s>(
+        &'s self,
+        folder: &'s Key,
+        highest: u64,
+        deleted: &'s HashSet<u64>,
+        filter: &'s Filter,
+    ) -> impl Stream<Item = Result<Arc<LayerVersion>, StoreError>> + 's {
+        stream::iter((1..=highest).rev())
+            .filter(|number| std::future::ready(!deleted.contains(number)))
+            .map(|number| self.version(folder, number))
+            .buffered(AT_ONCE)
+            .try_filter_map(|found| {
+                std::future::ready(Ok(found.filter(|version| filter.matches(version))))
+            })
     }
 
     /// A version as it was published, deleted or not.
