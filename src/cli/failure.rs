@@ -180,7 +180,24 @@ impl Failure {
     /// What the registry answers.
     #[cfg(feature = "registry")]
     pub(crate) fn registry(what: &str, refusal: &slashopt::registry::ApiError) -> Self {
-        Self::new(Exit::Registry, format!("{what}: {refusal}"))
+        use slashopt::registry::Code;
+        let hint = match refusal.code {
+            Code::ResourceNotFound => {
+                "`slashopt registry layers` and `registry versions NAME` list what is there"
+            }
+            Code::Validation => "change what the message names; it is the service's own sentence",
+            Code::InvalidParameterValue => {
+                "publish a zip file that holds something, of less than 250 MiB unzipped"
+            }
+            Code::ResourceConflict | Code::PreconditionFailed => {
+                "`slashopt registry permission list NAME:VERSION` shows what there is"
+            }
+            Code::PolicyLengthExceeded => "remove a statement first, or share with an organization",
+            _ => {
+                "ask for a layer of this account and region, or name others with --account and --region"
+            }
+        };
+        Self::new(Exit::Registry, format!("{what}: {refusal}")).hint(hint)
     }
 
     /// What the store of the registry did not allow.
@@ -195,6 +212,8 @@ impl Failure {
             StoreError::Missing => {
                 "`slashopt registry publish NAME ZIP` makes one; --store, or SLASHOPT_STORE, says where it is"
             }
+            StoreError::Gone { .. } => "publish it again: the same content has the same digest",
+            StoreError::Undecided { .. } => "try again",
             StoreError::NotConditional => "use a service that honours `If-None-Match` for `PUT`",
             StoreError::Damaged { .. } => "restore the object from a copy, or use another store",
             StoreError::Object { .. } if location.is_remote() => {

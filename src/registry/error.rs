@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Code {
     /// Somebody else's, and not shared.
     AccessDenied,
-    /// No credentials.
+    /// A signature that lacks something.
     IncompleteSignature,
     /// A parameter means nothing, or the archive is none.
     InvalidParameterValue,
@@ -176,15 +176,17 @@ impl ApiError {
         )
     }
 
-    /// The body has more bytes than [`super::request::MAX_BODY_BYTES`].
-    pub fn body_too_large() -> Self {
+    /// The body of an operation has more bytes than it may have.
+    pub fn body_too_large(operation: &str, limit: u64) -> Self {
         Self::new(
             Code::RequestEntityTooLarge,
-            format!(
-                "Request must be smaller than {} bytes for the PublishLayerVersion operation",
-                super::request::MAX_BODY_BYTES
-            ),
+            format!("Request must be smaller than {limit} bytes for the {operation} operation"),
         )
+    }
+
+    /// More is asked for at once than is served.
+    pub fn rate_exceeded() -> Self {
+        Self::new(Code::TooManyRequests, "Rate exceeded")
     }
 
     /// Publish from S3: what S3 answered.

@@ -41,6 +41,15 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// The one whose layer it is, for whom the store itself is open.
+    pub fn owner_of(layer: &LayerArn) -> Self {
+        Self {
+            account: layer.account.clone(),
+            region: layer.region.clone(),
+            organization: None,
+        }
+    }
+
     /// How the service calls this caller where it denies something.
     pub fn arn(&self) -> String {
         format!(

@@ -408,7 +408,8 @@ pub fn invalid_marker() -> ApiError {
     ApiError::new(Code::InvalidParameterValue, "Invalid marker")
 }
 
-fn is_organization(text: &str) -> bool {
+/// Whether it is the name of an organization: `o-[a-z0-9]{10,32}`.
+pub fn is_organization(text: &str) -> bool {
     text.strip_prefix("o-").is_some_and(|rest| {
         (10..=32).contains(&rest.len())
             && rest

@@ -434,6 +434,63 @@ fn nothing_that_comes_is_answered_with_a_fault_of_the_servers() {
 }
 
 #[test]
+fn nothing_that_is_asked_for_is_much_work() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&sandbox, NOTHING);
+    let versions = format!("{LAYERS}/deps/versions");
+    publish(&server, "deps", &layer("1"));
+    // Markers of numbers that no version has: `1000000000`, and 2 to the power of 64 less 1.
+    for marker in [
+        "31303030303030303030",
+        "3138343436373434303733373039353531363135",
+    ] {
+        let page = server.request("GET", &format!("{versions}?Marker={marker}"), "", b"");
+        assert_eq!(
+            page.json()["LayerVersions"].as_array().map(Vec::len),
+            Some(1)
+        );
+    }
+    // What is sent to another service is heard out, so that its answer is heard.
+    let body = vec![b' '; 30_000_000];
+    let other = server.request("POST", "/2015-03-31/functions", "", &body);
+    assert_eq!(other.status, 404);
+    let large = server.request("POST", &format!("{versions}/1/policy"), "", &body);
+    assert_eq!(large.status, 413);
+}
+
+#[test]
+fn who_begins_to_publish_and_does_not_end_keeps_nobody_from_publishing() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&sandbox, NOTHING);
+    let path = format!("{LAYERS}/deps/versions");
+    let begin = || {
+        let mut stream = server.connect();
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{{");
+        stream.write_all(head.as_bytes()).expect("it is sent");
+        stream
+    };
+    let some: Vec<_> = (0..100).map(|_| begin()).collect();
+    assert_eq!(publish(&server, "deps", &layer("1")).status, 201);
+    let more: Vec<_> = (0..100).map(|_| begin()).collect();
+    // Nothing tells when a request has begun; then one more is refused at once, and not left waiting.
+    let mut tries = 0;
+    let refused = loop {
+        let answer = publish(&server, "deps", &layer("1"));
+        if answer.status != 201 {
+            break answer;
+        }
+        tries += 1;
+        assert!(tries < 1000, "all are taken");
+    };
+    assert_eq!(
+        (refused.status, refused.header("x-amzn-errortype")),
+        (429, Some("TooManyRequestsException"))
+    );
+    assert_eq!(server.request("GET", LAYERS, "", b"").status, 200);
+    drop((some, more));
+}
+
+#[test]
 fn large_and_slow_requests_cost_a_bounded_amount_of_memory() {
     const HIGHEST: u64 = 128 << 20;
     let sandbox = Sandbox::new();
@@ -471,9 +528,9 @@ fn large_and_slow_requests_cost_a_bounded_amount_of_memory() {
     large.extend_from_slice(b"0\r\n\r\n");
     let answer = Answer::parse(&server.send(&large)).expect("an answer");
     assert_eq!(answer.status, 413, "{answer:?}");
-    // Ten archives of 20 MB at once, which would be 270 MB of base64.
+    // Sixteen archives of 20 MB at once, which would be 430 MB of base64.
     std::thread::scope(|scope| {
-        for seed in 0..10 {
+        for seed in 0..16 {
             let server = &server;
             scope.spawn(move || {
                 let zip = archive([file("data", noise(20_000_000, seed + 1))]).bytes();
@@ -491,7 +548,7 @@ fn large_and_slow_requests_cost_a_bounded_amount_of_memory() {
     let listed = server
         .request("GET", &format!("{LAYERS}/large/versions"), "", b"")
         .json();
-    assert_eq!(listed["LayerVersions"].as_array().map(Vec::len), Some(10));
+    assert_eq!(listed["LayerVersions"].as_array().map(Vec::len), Some(16));
     // Nothing of them stays open: whoever went away is noticed.
     let mut tries = 0;
     while server.open_files() > before + 8 {

@@ -129,6 +129,7 @@ impl StoreArgs {
         let done = Store::block_on(&location, async {
             let store = match access {
                 Access::Read => Store::open_existing(&location).await,
+                Access::Change => Store::open_to_change(&location).await,
                 Access::Write => Store::open(&location).await,
             };
             let store = store.map_err(|error| Failure::store(what, &location, &error))?;
@@ -158,7 +159,9 @@ fn data_folder() -> Option<PathBuf> {
 enum Access {
     /// To look; a registry that is not there is an error.
     Read,
-    /// To change it; a registry that is not there is made.
+    /// To change what is there; a registry that is not there is an error.
+    Change,
+    /// To publish; a registry that is not there is made.
     Write,
 }
 

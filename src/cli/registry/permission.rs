@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use slashopt::registry::call::{Call, Fields, PermissionFields};
 use slashopt::registry::policy::ACTION;
-use slashopt::registry::{ApiError, Policy, Request, VersionArn, operations, policy};
+use slashopt::registry::{ApiError, Caller, Policy, Request, VersionArn, operations, policy};
 
 use super::super::failure::Failure;
 use super::super::json::SCHEMA_VERSION;
@@ -90,8 +90,7 @@ pub(super) fn run(arguments: &PermissionArgs, global: &GlobalArgs, report: &Repo
 }
 
 fn add(arguments: &AddArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    let caller = arguments.store.caller();
-    let arn = version_reference(WHAT, &arguments.version, &caller)?;
+    let arn = version_reference(WHAT, &arguments.version, &arguments.store.caller())?;
     let call = Call::AddPermission {
         name: arn.layer.to_string(),
         version: arn.version.to_string(),
@@ -103,7 +102,7 @@ fn add(arguments: &AddArgs, global: &GlobalArgs, report: &Report) -> Outcome {
         principal: Some(arguments.principal.clone()),
         organization: arguments.organization_id.clone(),
     });
-    let request = Request::judge(call, fields, &caller);
+    let request = Request::judge(call, fields, &Caller::owner_of(&arn.layer));
     let (statement, revision) = match request.map_err(|error| refused(&error))? {
         Request::AddPermission(_, statement, revision) => (statement, revision),
         other => {
@@ -128,10 +127,19 @@ fn add(arguments: &AddArgs, global: &GlobalArgs, report: &Report) -> Outcome {
 
 fn remove(arguments: &RemoveArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     let arn = version_reference(WHAT, &arguments.version, &arguments.store.caller())?;
-    let (sid, revision) = (
-        arguments.statement_id.clone(),
-        arguments.revision_id.clone(),
-    );
+    let call = Call::RemovePermission {
+        name: arn.layer.to_string(),
+        version: arn.version.to_string(),
+        sid: arguments.statement_id.clone(),
+        revision: arguments.revision_id.clone(),
+    };
+    let request = Request::judge(call, Fields::None, &Caller::owner_of(&arn.layer));
+    let (sid, revision) = match request.map_err(|error| refused(&error))? {
+        Request::RemovePermission(_, sid, revision) => (sid, revision),
+        other => {
+            return Err(Failure::usage(format!("{WHAT}: {other:?} removes nothing")));
+        }
+    };
     let policy = change(&arguments.store, &arn, move |_, before, id| {
         Policy::without(before, &sid, revision.as_deref(), id)
     })?;
@@ -150,7 +158,7 @@ fn change(
     change: impl Fn(&VersionArn, Option<&Policy>, String) -> Result<Policy, ApiError> + 'static,
 ) -> Result<Policy, Failure> {
     let arn = arn.clone();
-    store.with(WHAT, Access::Read, async |store| {
+    store.with(WHAT, Access::Change, async |store| {
         let found = store.find(&arn).await?;
         operations::must_exist(&arn, found).map_err(|error| refused(&error))?;
         let changed = store
@@ -162,7 +170,6 @@ fn change(
 
 fn refused(error: &ApiError) -> Failure {
     Failure::registry(WHAT, error)
-        .hint("`slashopt registry permission list NAME:VERSION` shows what there is")
 }
 
 fn list(arguments: &ListArgs, global: &GlobalArgs, report: &Report) -> Outcome {

@@ -11,8 +11,8 @@ use serde_json::Value;
 use slashopt::host::budget::Budget;
 use slashopt::host::store::{Archive, Unpublishable};
 use slashopt::path::Escaped;
-use slashopt::registry::Request;
 use slashopt::registry::call::{Call, ContentFields, Fields, PublishFields};
+use slashopt::registry::{Caller, Request};
 
 use super::super::failure::{Exit, Failure};
 use super::super::json::SCHEMA_VERSION;
@@ -68,7 +68,13 @@ pub(super) fn run(arguments: &PublishArgs, global: &GlobalArgs, report: &Report)
             ..ContentFields::default()
         }),
     });
-    let judged = Request::judge(call, fields, &arguments.store.caller());
+    let caller = arguments.store.caller();
+    // Who has the store owns all layers in it.
+    let caller = arguments
+        .name
+        .parse()
+        .map_or(caller, |layer| Caller::owner_of(&layer));
+    let judged = Request::judge(call, fields, &caller);
     let publish = match judged.map_err(|error| Failure::registry(WHAT, &error))? {
         Request::Publish(publish) => publish,
         other => {

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use slashopt::host::store::{Page, Store, StoreError};
 use slashopt::registry::call::{Call, Fields, ListCall};
 use slashopt::registry::request::Listing;
-use slashopt::registry::version::Found;
 use slashopt::registry::{Code, LayerVersion, Request, operations};
 
 use super::super::failure::{Exit, Failure};
@@ -115,7 +114,15 @@ pub(super) fn layers(arguments: &LayersArgs, global: &GlobalArgs, report: &Repor
 pub(super) fn versions(arguments: &VersionsArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     const WHAT: &str = "cannot list the versions";
     let caller = arguments.store.caller();
-    let layer = reference(WHAT, &arguments.name, &caller)?.layer;
+    let reference = reference(WHAT, &arguments.name, &caller)?;
+    if let Some(version) = reference.version {
+        return Err(Failure::usage(format!(
+            "{WHAT}: `{}`: it names version {version}",
+            arguments.name
+        ))
+        .hint("name the layer alone; `slashopt registry get` shows one version"));
+    }
+    let layer = reference.layer;
     let call = Call::ListVersions {
         name: layer.name.as_str().to_owned(),
         list: arguments.filter.list(),
@@ -157,12 +164,7 @@ pub(super) fn get(arguments: &GetArgs, global: &GlobalArgs, report: &Report) -> 
     let wanted = reference(WHAT, &arguments.version, &caller)?;
     let output = arguments.output.clone();
     let version = arguments.store.with(WHAT, Access::Read, async |store| {
-        let refused = |error| {
-            Undone::Failure(
-                Failure::registry(WHAT, &error)
-                    .hint("`slashopt registry versions NAME` lists what is there"),
-            )
-        };
+        let refused = |error| Undone::Failure(Failure::registry(WHAT, &error));
         let version = match wanted.version {
             Some(version) => {
                 let arn = slashopt::registry::VersionArn {
@@ -211,8 +213,8 @@ async fn write(
     report: &Report,
 ) -> Result<(), Undone> {
     let gone = || {
-        Undone::Store(StoreError::Damaged {
-            key: format!("blobs/{}", version.code_sha256.hex()),
+        Undone::Store(StoreError::Gone {
+            digest: version.code_sha256,
         })
     };
     if output == Path::new("-") {
@@ -273,10 +275,8 @@ pub(super) fn delete(arguments: &DeleteArgs, global: &GlobalArgs, report: &Repor
     let caller = arguments.store.caller();
     let arn = version_reference(WHAT, &arguments.version, &caller)?;
     let named = arn.clone();
-    let was_there = arguments.store.with(WHAT, Access::Read, async |store| {
-        let found = store.find(&named).await?;
-        store.delete(&named).await?;
-        Ok(matches!(found, Found::Present(_)))
+    let was_there = arguments.store.with(WHAT, Access::Change, async |store| {
+        store.delete(&named).await.map_err(Undone::from)
     })?;
     if !was_there {
         // As in the service, where deleting is done when it is gone.

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::Registry;
 use super::links::{self, BadLink};
 use super::shapes;
-use super::upload::{Upload, UploadError};
+use super::upload::{self, Upload, UploadError};
 use crate::digest::Digest;
 use crate::host::store::{Spool, StoreError, new_uuid, now};
 use crate::quota::MAX_UNZIPPED_BYTES;
@@ -32,13 +32,13 @@ use crate::timestamp::Timestamp;
 pub(super) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// Bytes of a body that holds no archive.
-const MAX_SMALL_BODY_BYTES: usize = 256 << 10;
+const MAX_SMALL_BODY_BYTES: u64 = 256 << 10;
 /// Bytes that are still read of a body that is too long: clients that are not listened to do not listen either.
 const MAX_IGNORED_BYTES: u64 = 4 * MAX_BODY_BYTES;
-/// How long a body may take, whatever its length.
-const BODY_PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes that have to come in each further second.
-const BODY_BYTES_A_SECOND: u64 = 16 << 10;
+/// How long a body may take that is short.
+const BODY_PATIENCE: Duration = Duration::from_secs(20);
+/// For each of so many bytes that came, it may take a second more.
+const BODY_BYTES_A_SECOND: u64 = 64 << 10;
 
 /// Why a request has no answer of its own.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +66,9 @@ impl Refused {
         match self {
             Self::Api(error) => error,
             Self::Store(error) => {
+                // Where it is, and what is wrong with it, is for who runs this server.
                 tracing::error!(%error, "the store failed");
-                ApiError::new(Code::Service, error.to_string())
+                ApiError::new(Code::Service, "The store of this registry failed.")
             }
         }
     }
@@ -122,8 +123,10 @@ async fn operate(
         .map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned())
         .collect();
     let query = head.uri.query().unwrap_or_default();
-    let call = Call::route(head.method.as_str(), &path, &pairs(query));
-    let call = call.ok_or_else(|| not_ours(head))?;
+    let Some(call) = Call::route(head.method.as_str(), &path, &pairs(query)) else {
+        ignore(body).await;
+        return Err(not_ours(head).into());
+    };
 
     let headers: Vec<(&str, &[u8])> = head
         .headers
@@ -152,9 +155,12 @@ async fn operate(
         }
     };
     let takes_archive = matches!(call, Call::Publish { .. });
-    // Held until the version is published, so that only so many archives are on their way at once.
-    let _turn = if takes_archive {
-        registry.uploads.acquire().await.ok()
+    let place = if takes_archive {
+        let Ok(place) = registry.uploads.try_acquire() else {
+            ignore(body).await;
+            return Err(ApiError::rate_exceeded().into());
+        };
+        Some(place)
     } else {
         None
     };
@@ -163,6 +169,7 @@ async fn operate(
     if let Some(unverified) = &identity.unverified {
         unverified.verify(&received, &taken.digest())?;
     }
+    drop(place);
     let caller = identity.caller;
     let (fields, spool) = taken.into_fields(&call)?;
     let request = Request::judge(call, fields, &caller)?;
@@ -255,6 +262,7 @@ async fn publish_version(
     publish: &Publish,
     spool: Option<Spool>,
 ) -> Result<LayerVersion, Refused> {
+    let _turn = registry.publications.acquire().await;
     let spool = match &publish.content {
         Content::Uploaded => spool.ok_or_else(ApiError::not_a_zip)?,
         Content::Object {
@@ -288,6 +296,10 @@ async fn fetch(
     version: Option<String>,
 ) -> Result<Spool, Refused> {
     use std::io::Write as _;
+    if registry.store.location().holds(bucket, key) {
+        // Whoever knows a digest would get around policies.
+        return Err(ApiError::get_object("AccessDenied", "Access Denied").into());
+    }
     let object = registry.objects.get(bucket, key, version).await?;
     let mut spool = spool(registry)?;
     let mut parts = object.into_stream();
@@ -333,9 +345,12 @@ impl Taken {
         let announced = headers
             .get(header::CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|bytes| bytes > MAX_BODY_BYTES) {
-            ignore(body).await;
-            return Err(ApiError::body_too_large().into());
+        if announced.is_some_and(|bytes| bytes > self.limit()) {
+            // Who asks first is not told to send it.
+            if !headers.contains_key(header::EXPECT) {
+                ignore(body).await;
+            }
+            return Err(self.too_large());
         }
         let mut pace = Pace::new();
         while let Some(bytes) = pace.next(&mut body).await? {
@@ -348,20 +363,37 @@ impl Taken {
     }
 
     fn take_part(&mut self, bytes: &[u8], pace: &Pace) -> Result<(), Refused> {
-        if pace.bytes > MAX_BODY_BYTES {
-            return Err(ApiError::body_too_large().into());
+        if pace.bytes > self.limit() {
+            return Err(self.too_large());
         }
         if let Some(hash) = &mut self.hash {
             hash.update(bytes);
         }
         if let Some(upload) = &mut self.upload {
             upload.push(bytes)?;
-        } else if self.small.len() + bytes.len() > MAX_SMALL_BODY_BYTES {
-            return Err(ApiError::body_too_large().into());
         } else {
             self.small.extend_from_slice(bytes);
         }
         Ok(())
+    }
+
+    /// Bytes that the body may have.
+    const fn limit(&self) -> u64 {
+        if self.upload.is_some() {
+            MAX_BODY_BYTES
+        } else {
+            MAX_SMALL_BODY_BYTES
+        }
+    }
+
+    fn too_large(&self) -> Refused {
+        // No other operation has a body that could be.
+        let operation = if self.upload.is_some() {
+            upload::OPERATION
+        } else {
+            "AddLayerVersionPermission"
+        };
+        ApiError::body_too_large(operation, self.limit()).into()
     }
 
     /// The digest of the body, where somebody wants to know it.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::shapes::KeysShape;
 use crate::digest::Digest;
+use crate::registry::request::is_organization;
 use crate::registry::signature::{Authorization, Received};
 use crate::registry::{Account, ApiError, Caller, Code};
 use crate::timestamp::Timestamp;
@@ -62,6 +63,16 @@ pub enum KeysError {
         /// Its name.
         access_key_id: String,
     },
+    /// An organization is none, and would never match.
+    #[error(
+        "key {number} (`{access_key_id}`): `organization` is not `o-` and 10 to 32 small letters and digits"
+    )]
+    Organization {
+        /// Which key, counted from 1.
+        number: usize,
+        /// Its name.
+        access_key_id: String,
+    },
     /// There is none.
     #[error("it has no `[[key]]`")]
     None,
@@ -80,7 +91,15 @@ impl Keys {
                 let before = text.get(..span.start).unwrap_or_default();
                 format!("line {}: ", before.matches('\n').count() + 1)
             });
-            KeysError::Form(format!("{line}{}", error.message()))
+            // A value of another type is quoted too.
+            let message = error.message();
+            let message = match message.find(", expected ") {
+                Some(at) if message.starts_with("invalid ") => {
+                    message.get(at + 2..).unwrap_or_default()
+                }
+                _ => message,
+            };
+            KeysError::Form(format!("{line}{message}"))
         })?;
         let mut keys = HashMap::new();
         for (number, shape) in (1..).zip(file.key) {
@@ -97,6 +116,14 @@ impl Keys {
                     access_key_id,
                 });
             };
+            if let Some(organization) = &shape.organization
+                && !is_organization(organization)
+            {
+                return Err(KeysError::Organization {
+                    number,
+                    access_key_id,
+                });
+            }
             let key = Key {
                 secret: shape.secret_access_key,
                 account,
@@ -246,7 +273,8 @@ mod tests {
             let error = Keys::parse(&text).map_err(|error| error.to_string());
             let error = error.err().unwrap_or_default();
             assert!(error.starts_with(expected), "{text}: {error}");
-            assert!(!error.contains("SECRET"), "{error}");
+            let has_secret = error.contains("SECRET") || error.contains("1234");
+            assert!(!has_secret, "{error}");
         }
     }
 }

@@ -7,8 +7,10 @@
 //!       links: an archive, for ten minutes
 //! ```
 //!
-//! Whatever comes, the memory is bounded: so many connections, so many archives on their way, each with a few hundred kilobytes,
-//! and one budget of buffers for all that are verified. Who sends too slowly is not waited for.
+//! Whatever comes, the memory is bounded: so many connections, so many archives that come, each with a few hundred kilobytes at the
+//! most, so many that are published, each with one part of 8 MiB, and one budget of buffers for all that are verified. Who sends too
+//! slowly is not waited for, and nobody has one of the few places to publish before all of his archive is there and his signature
+//! is verified.
 
 mod answer;
 mod keys;
@@ -42,11 +44,13 @@ use links::Links;
 /// How this server calls itself.
 const PRODUCT: &str = concat!("slashopt/", env!("CARGO_PKG_VERSION"));
 /// Connections at once; more wait to be accepted.
-const MAX_CONNECTIONS: usize = 512;
-/// Archives that are on their way at once; more wait for their turn.
-const MAX_UPLOADS: usize = 16;
+const MAX_CONNECTIONS: usize = 1024;
+/// Archives that come at once; more are told to come later.
+const MAX_UPLOADS: usize = 128;
+/// Archives that are verified and published at once; more wait for their turn.
+const MAX_PUBLICATIONS: usize = 4;
 /// How long a connection may stay without a request.
-const IDLE: Duration = Duration::from_mins(1);
+const IDLE: Duration = Duration::from_secs(20);
 /// How long a connection may stay at all: long enough for any archive over any line.
 const CONNECTION_LIFE: Duration = Duration::from_hours(1);
 /// How long requests may take that were there when the server was told to end.
@@ -100,6 +104,7 @@ struct Registry {
     address: SocketAddr,
     budget: Arc<Budget>,
     uploads: Semaphore,
+    publications: Semaphore,
 }
 
 /// Serves a store until a signal asks for the end; `ready` is told the address once requests are answered.
@@ -132,6 +137,7 @@ pub fn serve(
             address,
             budget: Arc::new(Budget::default()),
             uploads: Semaphore::new(MAX_UPLOADS),
+            publications: Semaphore::new(MAX_PUBLICATIONS),
         });
         let end = ended().map_err(ServeError::Start)?;
         ready(address);
@@ -152,7 +158,21 @@ fn ended() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
+/// Takes as many open files as the caller allows: what is usual for one program is little for one with many connections.
+fn allow_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "cannot open more files");
+    }
+}
+
 async fn accept(listener: TcpListener, registry: Arc<Registry>, end: impl Future<Output = ()>) {
+    allow_open_files();
     // Each thread of ours may have three files open; a connection has as many.
     let connections = Arc::new(Semaphore::new(most_threads().min(MAX_CONNECTIONS)));
     let graceful = GracefulShutdown::new();

@@ -113,7 +113,7 @@ fn refused(error: &Error) -> ApiError {
         }
         _ => {
             tracing::warn!(%error, "cannot read the object");
-            ApiError::get_object("ServiceUnavailable", &text)
+            ApiError::get_object("ServiceUnavailable", "Please reduce your request rate.")
         }
     }
 }

@@ -10,12 +10,15 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
+use crate::registry::request::MAX_BODY_BYTES;
 use crate::registry::{ApiError, Code};
 
+/// The only operation with an archive.
+pub(super) const OPERATION: &str = "PublishLayerVersion";
 /// Characters of base64 that are decoded at once; a multiple of four.
-const PIECE_CHARACTERS: usize = 64 << 10;
-/// Bytes of everything but the archive: the service allows 256 KiB beside it.
-const MAX_REST_BYTES: usize = 256 << 10;
+const PIECE_CHARACTERS: usize = 16 << 10;
+/// Bytes of everything but the archive, which is more than anything that is taken can need.
+const MAX_REST_BYTES: usize = 512 << 10;
 /// Bytes of the longest key that is looked at.
 const MAX_KEY_BYTES: usize = 16;
 
@@ -162,7 +165,7 @@ impl<W: Write> Upload<W> {
             }
         }
         if self.rest.len() == MAX_REST_BYTES {
-            return Err(ApiError::body_too_large().into());
+            return Err(ApiError::body_too_large(OPERATION, MAX_BODY_BYTES).into());
         }
         self.rest.push(byte);
         Ok(())
@@ -252,13 +255,14 @@ impl<W: Write> Upload<W> {
 
     fn take(&mut self, mut run: &[u8]) -> Result<(), UploadError> {
         while !run.is_empty() {
+            // Only when more comes: the last piece may have padding.
+            if self.piece.len() == PIECE_CHARACTERS {
+                self.decode(false)?;
+            }
             let room = PIECE_CHARACTERS - self.piece.len();
             let (now, later) = run.split_at(run.len().min(room));
             self.piece.extend_from_slice(now);
             run = later;
-            if self.piece.len() == PIECE_CHARACTERS {
-                self.decode(false)?;
-            }
         }
         Ok(())
     }
@@ -334,6 +338,22 @@ mod tests {
                     Ok((rest.to_owned(), archive.map(<[u8]>::to_vec))),
                     "{body}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn archives_may_end_with_a_piece() {
+        const PIECE_BYTES: usize = PIECE_CHARACTERS / 4 * 3;
+        for length in
+            (PIECE_BYTES - 3..=PIECE_BYTES + 3).chain(2 * PIECE_BYTES - 2..2 * PIECE_BYTES)
+        {
+            let archive = vec![7; length];
+            let base64 = base64::engine::general_purpose::STANDARD.encode(&archive);
+            let body = format!(r#"{{"Content":{{"ZipFile":"{base64}"}}}}"#);
+            for piece in [1, 1000, 100_000] {
+                let got = taken(body.as_bytes(), piece).map(|(_, archive)| archive);
+                assert_eq!(got, Ok(Some(archive.clone())), "{length}");
             }
         }
     }
