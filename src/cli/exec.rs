@@ -151,7 +151,7 @@ fn start(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) -> Outcome 
     if runtime.is_none() {
         report.note("no runtime is named: of the variables, only PATH and LD_LIBRARY_PATH are set");
     }
-    let (command, directory) = start.command(task_root.as_ref(), report)?;
+    let (command, directory) = start.command(task_root.as_deref(), report)?;
     start.tell_extensions(report);
     if let Some(directory) = directory {
         std::env::set_current_dir(&directory).map_err(|error| {

@@ -9,7 +9,7 @@ use nix::unistd::geteuid;
 use slashopt::environment::VAR_TASK;
 use slashopt::host::cache::Ready;
 use slashopt::host::mount::{Calls, Lower, MountError};
-use slashopt::host::namespace::{Furnished, Setting, Space, enter};
+use slashopt::host::namespace::{Setting, Space, enter};
 
 use super::env::absolute;
 use super::exec::{ExecArgs, WHAT};
@@ -19,7 +19,7 @@ use super::layer::LayerArgs;
 use super::mount_advice::{self, Attempt};
 use super::report::Report;
 use super::stack::StackArgs;
-use super::start::{Start, TaskRoot};
+use super::start::Start;
 
 /// What a mount of `exec` calls its source.
 const SOURCE: &str = "slashopt";
@@ -37,7 +37,8 @@ pub(crate) struct Wanted<'w> {
 pub(crate) struct Ground {
     /// The namespace that was entered, unless the layers were extracted.
     pub(crate) space: Option<Space>,
-    pub(crate) task_root: Option<TaskRoot>,
+    /// Where the function's code is to be found, if there is some.
+    pub(crate) task_root: Option<PathBuf>,
     /// What keeps the trees in the cache as long as they are open.
     pub(crate) locks: Vec<OwnedFd>,
 }
@@ -60,43 +61,44 @@ impl Wanted<'_> {
         attempts: &mut Vec<Attempt>,
         report: &Report,
     ) -> Result<Option<Ground>, Failure> {
-        match enter(Space::Mount) {
-            Ok(()) => {
-                let Some(prepared) = self.prepare(report, &mut || true)? else {
-                    return Ok(None);
-                };
-                let furnished = self.setting(&prepared.lowers).furnish(Space::Mount);
-                return Ok(match furnished {
-                    Ok(furnished) => Some(self.ground(Space::Mount, &furnished, prepared, report)),
-                    Err(error) => {
-                        attempts.push(Attempt::new(Space::Mount, error));
-                        None
-                    }
-                });
+        let space = match enter(Space::Mount) {
+            Ok(()) => Space::Mount,
+            Err(error) => {
+                attempts.push(Attempt::new(Space::Mount, error));
+                Space::User
             }
-            Err(error) => attempts.push(Attempt::new(Space::Mount, error)),
-        }
-        // What a user namespace changes in this process cannot be changed back, and with nothing mounted in it the command would
-        // only have less power. So a child goes ahead, and once more with nothing to mount before anything is built in vain.
+        };
+        // Before anything is built in vain, a child tries it with nothing to mount.
         let mut refusal = None;
         let mut is_worth_it = || {
-            refusal = self.setting(&[]).try_out(Space::User).err();
+            refusal = self.setting(&[]).try_out(space).err();
             refusal.is_none()
         };
         let Some(prepared) = self.prepare(report, &mut is_worth_it)? else {
-            attempts.extend(refusal.map(|error| Attempt::new(Space::User, error)));
+            attempts.extend(refusal.map(|error| Attempt::new(space, error)));
             return Ok(None);
         };
-        self.judge_owner(&prepared.lowers)?;
         let setting = self.setting(&prepared.lowers);
-        let furnished = setting
-            .try_out(Space::User)
-            .and_then(|()| enter(Space::User))
-            .and_then(|()| setting.furnish(Space::User));
+        let furnished = match space {
+            Space::Mount => setting.furnish(space),
+            // What a user namespace changes in this process cannot be changed back, and with nothing mounted in it the command
+            // would only have less power. So a child goes ahead.
+            Space::User => {
+                self.judge_owner(&prepared.lowers)?;
+                setting
+                    .try_out(space)
+                    .and_then(|()| enter(space))
+                    .and_then(|()| setting.furnish(space))
+            }
+        };
         match furnished {
-            Ok(furnished) => Ok(Some(self.ground(Space::User, &furnished, prepared, report))),
+            Ok(furnished) => Ok(Some(Ground {
+                space: Some(space),
+                task_root: self.task_root(furnished.without_task.as_ref(), report),
+                locks: prepared.locks,
+            })),
             Err(error) => {
-                attempts.push(Attempt::new(Space::User, error));
+                attempts.push(Attempt::new(space, error));
                 Ok(None)
             }
         }
@@ -132,39 +134,17 @@ impl Wanted<'_> {
         }
     }
 
-    fn ground(
-        &self,
-        space: Space,
-        furnished: &Furnished,
-        prepared: Prepared,
-        report: &Report,
-    ) -> Ground {
-        Ground {
-            space: Some(space),
-            task_root: self.task_root(furnished.without_task.as_ref(), report),
-            locks: prepared.locks,
-        }
-    }
-
     /// Where the function's code is, now that it was mounted or not.
-    fn task_root(&self, failure: Option<&MountError>, report: &Report) -> Option<TaskRoot> {
+    fn task_root(&self, failure: Option<&MountError>, report: &Report) -> Option<PathBuf> {
         let code = self.task_root?;
-        if let Some(error) = failure {
-            report.warning(&format!(
-                "the function's code stays at `{}`, as it cannot be mounted at {VAR_TASK}: {error}",
-                code.display()
-            ));
-        }
-        Some(match failure {
-            None => TaskRoot {
-                path: PathBuf::from(VAR_TASK),
-                is_mounted: true,
-            },
-            Some(_) => TaskRoot {
-                path: code.to_owned(),
-                is_mounted: false,
-            },
-        })
+        let Some(error) = failure else {
+            return Some(PathBuf::from(VAR_TASK));
+        };
+        report.warning(&format!(
+            "the function's code stays at `{}`, as it cannot be mounted at {VAR_TASK}: {error}",
+            code.display()
+        ));
+        Some(code.to_owned())
     }
 
     /// The layers as directories; nothing if they would have to be built and that is not worth it.
@@ -224,13 +204,9 @@ impl Wanted<'_> {
         report.note(&format!(
             "the layers are extracted to `{at}`, as they cannot be mounted: {why}"
         ));
-        let task_root = self.task_root.map(|code| TaskRoot {
-            path: code.to_owned(),
-            is_mounted: false,
-        });
         Ok(Ground {
             space: None,
-            task_root,
+            task_root: self.task_root.map(Path::to_owned),
             locks: Vec::new(),
         })
     }

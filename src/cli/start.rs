@@ -29,13 +29,6 @@ const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 /// The file that makes the service start no extensions (`internal/lambda/extensions` of its runtime interface emulator).
 const DISABLE_EXTENSIONS: &str = "disable-extensions-jwigqn8j";
 
-/// Where the function's code is to be found.
-pub(crate) struct TaskRoot {
-    pub(crate) path: PathBuf,
-    /// Whether it is where a function finds it.
-    pub(crate) is_mounted: bool,
-}
-
 /// How a command is started.
 pub(crate) struct Start<'s> {
     pub(crate) arguments: &'s ExecArgs,
@@ -130,10 +123,11 @@ impl Start<'_> {
         )
     }
 
-    /// The command with its environment, and the directory that it is to start in if that is not the caller's.
+    /// The command with its environment, and the directory that it is to start in if that is not the caller's: that of the
+    /// function's code, `task_root`, wherever that could be shown.
     pub(crate) fn command(
         &self,
-        task_root: Option<&TaskRoot>,
+        task_root: Option<&Path>,
         report: &Report,
     ) -> Result<(Command, Option<PathBuf>), Failure> {
         let made = self.environment(task_root, report)?;
@@ -145,19 +139,17 @@ impl Start<'_> {
         for variable in made.variables {
             put(&mut variables, variable.name, variable.value);
         }
-        let task = task_root.map_or(Path::new(VAR_TASK), |task_root| &task_root.path);
+        let task = task_root.unwrap_or(Path::new(VAR_TASK));
         let mut arguments = self.arguments.command.clone();
-        let mut directory = task_root
-            .filter(|task_root| task_root.is_mounted)
-            .map(|task_root| task_root.path.clone());
+        let mut directory = task_root;
         if arguments.is_empty() {
             arguments.push(self.bootstrap(task)?.into());
-            directory = directory.or_else(|| Some(task.to_owned()).filter(|task| task.is_dir()));
+            directory = directory.or_else(|| Some(task).filter(|task| task.is_dir()));
         }
         if let Some(wrapper) = self.wrapper(&variables)? {
             arguments.insert(0, wrapper);
         }
-        if let Some(directory) = &directory {
+        if let Some(directory) = directory {
             let is_set = |(name, _): &(OsString, OsString)| name == "PWD";
             if variables.iter().any(is_set) {
                 put(&mut variables, "PWD".into(), directory.into());
@@ -167,15 +159,15 @@ impl Start<'_> {
             arguments,
             environment: variables,
         };
-        Ok((command, directory))
+        Ok((command, directory.map(Path::to_owned)))
     }
 
     fn environment(
         &self,
-        task_root: Option<&TaskRoot>,
+        task_root: Option<&Path>,
         report: &Report,
     ) -> Result<Environment, Failure> {
-        let task_root = task_root.map_or(Path::new(VAR_TASK), |task_root| &task_root.path);
+        let task_root = task_root.unwrap_or(Path::new(VAR_TASK));
         let (configuration, overrides) = self.assigned()?;
         let caller = if self.arguments.clean_env {
             Caller::with_path(OsStr::new(BASE_PATH))

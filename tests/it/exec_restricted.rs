@@ -203,7 +203,57 @@ fn who_wants_a_mount_gets_no_copy() {
         .stderr_contains("the layers cannot be mounted: in a mount namespace: ")
         .has_hint();
         assert_eq!(sandbox.everything(), before, "{name}");
+        let built = fs::read_dir(sandbox.home().join(".cache/slashopt/trees"));
+        let built = built.into_iter().flatten().count();
+        assert_eq!(built, 0, "{name}: nothing is built in vain");
     }
+}
+
+#[test]
+fn a_root_without_the_capability_mounts_in_a_user_namespace() {
+    let Some(sandbox) = sandbox() else { return };
+    // A root without this one may not keep its own number in a user namespace (`user_namespaces(7)`); Docker leaves it to him.
+    let bound = "--bounding-set=-all,+setfcap";
+    let machine = ["setpriv", bound, "--inh-caps=-all"].map(OsString::from);
+    if skip_unless_allowed(&machine) {
+        return;
+    }
+    assert_eq!(
+        probed(&sandbox, &machine)["chosen"],
+        "mounts in a user namespace"
+    );
+    for _cold_then_warm in 0..2 {
+        let layers = ["one.zip", "two.zip"];
+        let seen = starts(&sandbox, &machine, &layers, &["--require-mount"]).success();
+        assert_eq!(seen.stdout(), "tool of two\n");
+    }
+}
+
+#[test]
+fn a_function_starts_in_its_code_also_where_that_cannot_be_shown_elsewhere() {
+    let Some(sandbox) = sandbox() else { return };
+    let machine = as_in_docker();
+    if skip_unless_allowed(&machine) {
+        return;
+    }
+    let code = sandbox.mkdir("code", 0o755);
+    let show = "pwd -P; echo $PWD; echo $PYTHONPATH";
+    let before = ["exec", "two.zip", "--at", "opt", "--task-root", "code"];
+    let command = ["--runtime", "python3.12", "--", "sh", "-c", show];
+    let seen = sandbox
+        .command([before, command].concat())
+        .under(&machine)
+        .env("SLASHOPT_NO_HOOKS", "true")
+        .env("PWD", "/elsewhere")
+        .run()
+        .success();
+    let code = code.canonicalize().expect("it is there");
+    let (code, opt) = (code.display(), sandbox.path("opt"));
+    let python = opt.join("python");
+    assert_eq!(
+        seen.stdout(),
+        format!("{code}\n{code}\n{code}:{}\n", python.display())
+    );
 }
 
 #[test]
