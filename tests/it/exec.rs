@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::command::{Checked, Finished, Invocation, Sandbox, skip_unless_root};
+use crate::support::restricted::{as_in_docker, skip_unless_allowed};
 use crate::support::strace::{injected, skip_without_strace, traced};
 use crate::support::zip::{archive, directory, file, link};
 
@@ -201,13 +202,6 @@ const HANDED_ON: [&str; 13] = [
 #[test]
 fn everything_is_handed_on_as_to_the_bare_command() {
     let Some(sandbox) = sandbox() else { return };
-    let layers = ["one.zip", "two.zip"].map(|layer| {
-        format!(
-            "{}/{}",
-            sandbox.work().display(),
-            with_digest(&sandbox, layer)
-        )
-    });
     let state = "ignore-SIGUSR1,block-SIGUSR2,block-SIGTERM";
     for state in [
         state.to_owned(),
@@ -215,49 +209,73 @@ fn everything_is_handed_on_as_to_the_bare_command() {
         format!("{state},close-0"),
         format!("{state},ignore-SIGCHLD,ignore-SIGHUP"),
     ] {
-        let odd = ["/usr/bin/python3", "-c", ODD_STATE, &state];
         for user in USERS {
-            let cache = format!(".cache-{user:?}-{state}");
-            let by = |command: Invocation<'_>| {
-                let command = command.env("XDG_CACHE_HOME", sandbox.home().join(&cache));
-                let command = match user {
-                    User::Root => command,
-                    User::Nobody => command.by_nobody(),
-                };
-                command.run().success()
+            are_handed_on(&sandbox, user, &state, None);
+        }
+    }
+    let machine = as_in_docker();
+    if !skip_unless_allowed(&machine) {
+        for user in USERS {
+            let state = format!("{state},ignore-SIGCHLD,keep-7");
+            are_handed_on(&sandbox, user, &state, Some(&machine));
+        }
+    }
+}
+
+/// Compares what a command is handed on in such a state by us, cold and warm, and without us; on a machine, if one is given,
+/// where the layers are extracted.
+#[track_caller]
+fn are_handed_on(sandbox: &Sandbox, user: User, state: &str, machine: Option<&[OsString]>) {
+    let layers = ["one.zip", "two.zip"].map(|layer| {
+        let layer = with_digest(sandbox, layer);
+        format!("{}/{layer}", sandbox.work().display())
+    });
+    let own = sandbox
+        .root()
+        .join("tmp")
+        .join(format!("{user:?}-{state}-{}", machine.is_some()));
+    let at = own.join("opt").display().to_string();
+    let ground = match machine {
+        None => ["--require-mount", "--at", "/opt"],
+        Some(_) => ["--quota", "off", "--at"],
+    };
+    let at = machine.map(|_| at.as_str());
+    for tell in TELL {
+        let words: Vec<&str> = ["exec", "--quiet", &layers[0], &layers[1]]
+            .into_iter()
+            .chain(ground)
+            .chain(at)
+            .chain(["--"])
+            .chain(tell.iter().copied())
+            .collect();
+        let run = |how| {
+            let command = sandbox
+                .command(&words)
+                .env("XDG_CACHE_HOME", &own)
+                .under(machine.unwrap_or_default())
+                .under(["/usr/bin/python3", "-c", ODD_STATE, state, how]);
+            let command = match user {
+                User::Root => command,
+                User::Nobody => command.by_nobody(),
             };
-            for tell in TELL {
-                let words = [
-                    "exec",
-                    &layers[0],
-                    &layers[1],
-                    "--require-mount",
-                    "--quiet",
-                    "--",
-                ];
-                let run = |how| {
-                    by(sandbox
-                        .command([&words, tell].concat())
-                        .under(odd)
-                        .under([how]))
-                };
-                let bare = run("bare");
-                for temperature in ["cold", "warm"] {
-                    let ours = run("ours");
-                    assert_eq!(
-                        comparable(ours.stdout()),
-                        comparable(bare.stdout()),
-                        "{user:?}, {temperature}, {state}, {tell:?}"
-                    );
-                    let locks = |text: &str| text.lines().filter(|line| is_lock(line)).count();
-                    assert_eq!(
-                        locks(ours.stdout()),
-                        locks(bare.stdout()) + usize::from(tell[1] == "-c"),
-                        "{}",
-                        ours.stdout()
-                    );
-                }
-            }
+            command.run().success()
+        };
+        let bare = run("bare");
+        for temperature in ["cold", "warm"] {
+            let ours = run("ours");
+            assert_eq!(
+                comparable(ours.stdout()),
+                comparable(bare.stdout()),
+                "{user:?}, {temperature}, {state}, {tell:?}"
+            );
+            let locks = |text: &str| text.lines().filter(|line| is_lock(line)).count();
+            let is_locked = machine.is_none() && tell[1] == "-c";
+            assert_eq!(
+                locks(ours.stdout()),
+                locks(bare.stdout()) + usize::from(is_locked),
+                "{}",
+                ours.stdout()
+            );
         }
     }
 }
@@ -280,8 +298,10 @@ fn comparable(text: &str) -> Vec<String> {
             let field = line.split(':').next().unwrap_or_default();
             !is_status || HANDED_ON.contains(&field)
         })
-        .map(|line| match line.strip_suffix(":/opt/bin") {
-            Some(path) if line.starts_with("PATH=") => path.to_owned(),
+        .map(|line| match line.rsplit_once(':') {
+            Some((path, ours)) if line.starts_with("PATH=") && ours.ends_with("/opt/bin") => {
+                path.to_owned()
+            }
             // Pipes have numbers.
             _ if line.starts_with("fd ") => {
                 line.split("pipe:").next().unwrap_or_default().to_owned()

@@ -4,12 +4,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
+
+use crate::properties::{config, stack};
 use crate::support::command::{Sandbox, skip_unless_root};
 use crate::support::zip::{Entry, archive, directory, file, link};
 
 /// Lists all that can be told of a tree, and reads every file that may be read.
-const LIST: &str = "cd \"$1\" && find . -printf '%P %y %m %T@ %l %n\\n' | sed 's/^\\(.* d .*\\) [0-9]*$/\\1/' | sort && \
-    find . -type f -readable -print0 | sort -z | xargs -0 sha256sum";
+const LIST: &str = "export LC_ALL=C && cd \"$1\" && find . -printf '%P %y %m %T@ %l %n\\n' | sed 's/^\\(.* d .*\\) [0-9]*$/\\1/' | sort && \
+    find . -type f -readable -print0 | sort -z | xargs -0r sha256sum";
 
 fn sandbox() -> Option<Sandbox> {
     let sandbox = Sandbox::new();
@@ -217,8 +220,13 @@ fn of_names_that_mean_something_to_mount() {
         })
         .collect();
     are_seen_as_extracted(&sandbox, &moved, &[]);
-    let cache = sandbox.path("cache:a,b\\c").display().to_string();
-    for calls in ["descriptors", "strings", "classic"] {
+    // A string that configures a file system has 255 bytes at the most.
+    let deep = format!("cache:a,b\\c/{long}/{long}");
+    for (calls, cache) in ["descriptors", "strings", "classic"]
+        .into_iter()
+        .flat_map(|calls| [(calls, "cache:a,b\\c"), (calls, &deep)])
+    {
+        let cache = sandbox.path(cache).display().to_string();
         let words = [
             &["exec", "--require-mount", "--cache-dir", &cache],
             moved
@@ -235,6 +243,29 @@ fn of_names_that_mean_something_to_mount() {
             .run()
             .success();
         assert_eq!(seen.stdout(), "aa:b,c\\d", "{calls}");
+    }
+}
+
+proptest! {
+    #![proptest_config(config(12))]
+
+    #[test]
+    fn of_any_stack(stack in stack()) {
+        let Some(sandbox) = sandbox() else { return Ok(()) };
+        let written = stack.iter().enumerate().map(|(number, layer)| {
+            let name = format!("layer-{number}.zip");
+            sandbox.archive(&name, &layer.archive());
+            name
+        });
+        let mut layers: Vec<String> = written.collect();
+        // Every third stack has a layer twice.
+        if layers.len().is_multiple_of(3) {
+            layers.push(layers[0].clone());
+        }
+        for policy in ["replace", "follow"] {
+            let flags = ["--quota", "off", "--on-type-conflict", policy];
+            are_seen_as_extracted(&sandbox, &layers, &flags);
+        }
     }
 }
 
