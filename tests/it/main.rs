@@ -56,6 +56,9 @@ mod traps;
 /// A command with the layers at `/opt`: what it sees, how it starts, that nothing stays.
 mod exec;
 
+/// An entrypoint in images of static binaries, however the container is made.
+mod exec_image;
+
 /// Real layers and stock interpreters through `exec`.
 mod exec_real;
 
