@@ -44,6 +44,7 @@ mod start;
 mod which;
 mod which_module;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -154,9 +155,34 @@ enum Command {
     Man(documentation::ManArgs),
 }
 
+/// A command line that begins with `exec`.
+///
+/// To describe every command takes longer than to mount layers, so a start that has to be fast describes its own alone. What is
+/// not understood so is parsed again, by [`Cli`], which has the words.
+#[derive(Debug, Parser)]
+struct ExecLine {
+    #[command(flatten)]
+    arguments: exec::ExecArgs,
+    #[command(flatten)]
+    global: GlobalArgs,
+}
+
+impl ExecLine {
+    /// What these words mean, the program's own name first, if they are understood so.
+    fn understood(words: impl IntoIterator<Item = OsString>) -> Option<Cli> {
+        let mut words = words.into_iter().skip(1).peekable();
+        words.peek().filter(|&word| word == "exec")?;
+        let parsed = Self::try_parse_from(words).ok()?;
+        Some(Cli {
+            command: Command::Exec(Box::new(parsed.arguments)),
+            global: parsed.global,
+        })
+    }
+}
+
 /// Parses the command line, runs the command, reports a failure; the process's exit status.
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match ExecLine::understood(std::env::args_os()).map_or_else(Cli::try_parse, Ok) {
         Ok(cli) => cli,
         Err(error) => return refused(&error),
     };
@@ -226,4 +252,46 @@ fn trace(verbose: u8) {
         .with_target(false)
         .with_ansi(false)
         .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_exec_means_the_same_however_it_is_parsed() {
+        for (line, is_understood) in [
+            (
+                "slashopt exec a.zip b.zip --runtime python3.12 -- python3 -c x",
+                true,
+            ),
+            ("slashopt exec -- env --format json", true),
+            (
+                "slashopt exec -vq --format json --color never a --at=/x -- true",
+                true,
+            ),
+            (
+                "slashopt exec --set A=b --env C=d --user 1:2 --threads 4 a",
+                true,
+            ),
+            (
+                "slashopt exec --lenient --no-hooks --max-bytes 1G - --",
+                true,
+            ),
+            ("slashopt -q exec a -- true", false),
+            ("slashopt exec --help", false),
+            ("slashopt exec --version", false),
+            ("slashopt exec --unknown", false),
+            ("slashopt exec --user root a", false),
+            ("slashopt extract a --into b", false),
+            ("slashopt", false),
+        ] {
+            let words = || line.split(' ').map(OsString::from);
+            let one = ExecLine::understood(words());
+            assert_eq!(one.is_some(), is_understood, "{line}");
+            let Some(one) = one else { continue };
+            let other = Cli::try_parse_from(words()).ok();
+            assert_eq!(format!("{:?}", Some(one)), format!("{other:?}"), "{line}");
+        }
+    }
 }

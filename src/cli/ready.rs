@@ -39,7 +39,7 @@ impl StackArgs {
             limits: self.limits(),
         };
         let building = Building {
-            threads: self.threads(),
+            threads: self.threads,
             is_durable,
             describe: layers.describe(),
         };

@@ -7,7 +7,7 @@ use rayon::ThreadPool;
 
 use slashopt::archive::Strictness;
 use slashopt::collisions::{Collisions, SameBytes};
-use slashopt::host::budget::{Budget, most_threads};
+use slashopt::host::budget::{Budget, thread_count};
 use slashopt::host::cache::{Cache, CacheFolder};
 use slashopt::host::compare;
 use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack};
@@ -52,7 +52,7 @@ pub(crate) struct StackArgs {
     max_entries: u64,
     /// Use this many threads instead of one for each processor that may be used
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024), value_name = "N", env = "SLASHOPT_THREADS", hide_env = true)]
-    threads: Option<u16>,
+    pub(crate) threads: Option<u16>,
     /// Keep records and cached trees here instead of in the user's cache folder
     #[arg(long, value_name = "DIR", env = "SLASHOPT_CACHE_DIR", hide_env = true)]
     pub(crate) cache_dir: Option<PathBuf>,
@@ -115,11 +115,6 @@ impl StackArgs {
     pub(crate) fn cache(&self, what: &str) -> Result<Cache, Failure> {
         let folders = CacheFolder::new(self.cache_dir.as_deref(), |name| std::env::var_os(name));
         Cache::open(&folders).map_err(|error| Failure::host(what, error))
-    }
-
-    /// How many threads to work with: never more than the limit of descriptors has files for.
-    pub(crate) fn threads(&self) -> usize {
-        thread_count(self.threads)
     }
 
     /// The threads to work with.
@@ -232,15 +227,6 @@ impl StackArgs {
         }
         Ok(())
     }
-}
-
-/// So many threads, or one for each processor that may be used: never more than the limit of descriptors has files for.
-fn thread_count(threads: Option<u16>) -> usize {
-    let threads = match threads {
-        Some(threads) => threads.into(),
-        None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-    };
-    threads.min(most_threads())
 }
 
 /// As many threads.

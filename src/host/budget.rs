@@ -125,6 +125,15 @@ fn memory_max() -> Option<u64> {
     smallest
 }
 
+/// So many threads, or one for each processor that may be used: never more than the limit of open files has some for.
+pub fn thread_count(wanted: Option<u16>) -> usize {
+    let wanted = match wanted {
+        Some(wanted) => wanted.into(),
+        None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    };
+    wanted.clamp(1, most_threads())
+}
+
 /// How many threads the limit of open files allows: each has three open at a time, and half of them are for layers, the
 /// destination, and whatever the caller left open.
 pub fn most_threads() -> usize {

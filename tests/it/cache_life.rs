@@ -35,7 +35,7 @@ fn another_process_prepares() {
     let cache = Path::new(lines.next().expect("the cache comes first"));
     let inputs: Vec<LayerInput> = lines.map(|path| LayerInput::Path(path.into())).collect();
     let building = Building {
-        threads: 2,
+        threads: Some(2),
         is_durable: false,
         describe: |error| panic!("{error}"),
     };

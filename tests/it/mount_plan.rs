@@ -39,7 +39,7 @@ fn ready(sandbox: &Sandbox, layers: &[String], (flag, policy): (&str, OnTypeConf
         ..Policy::default()
     };
     let building = Building {
-        threads: 1,
+        threads: Some(1),
         is_durable: false,
         describe: |error| panic!("nothing has to be built: {error}"),
     };

@@ -22,7 +22,7 @@ use super::tree_record::{TreeKey, TreeRecord, encode_manifest, nodes_of};
 use super::{Admitted, Building, Cache, Policy};
 use crate::archive::Refusal;
 use crate::digest::Digest;
-use crate::host::budget::{Budget, most_threads};
+use crate::host::budget::{Budget, thread_count};
 use crate::host::content::Reader;
 use crate::host::extract::read_umask;
 use crate::host::interrupt::Interrupt;
@@ -63,9 +63,8 @@ impl Cache {
         interrupt: &Interrupt,
     ) -> Result<Built, Abandoned> {
         let umask = read_umask();
-        let threads = building.threads.clamp(1, most_threads());
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
+            .num_threads(thread_count(building.threads))
             .build()
             .map_err(|error| self.failed("start threads", "", std::io::Error::other(error)))?;
         let mut builder = Builder {

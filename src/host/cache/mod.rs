@@ -65,8 +65,8 @@ pub struct Policy {
 /// How trees are built that are missing.
 #[derive(Clone, Copy, Debug)]
 pub struct Building {
-    /// Threads to build with.
-    pub threads: usize,
+    /// Threads to build with; one for each processor that may be used, if nothing is said.
+    pub threads: Option<u16>,
     /// Whether a tree must survive a power cut once it is there; then it is believed after one.
     pub is_durable: bool,
     /// How a failure in the process that builds is told in this one.

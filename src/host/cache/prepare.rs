@@ -85,10 +85,11 @@ impl Cache {
         }
         let inputs = spooled(inputs)?;
         let places = LayerInput::places(&inputs);
+        let memo = self.folder.open_below(MEMO).ok();
         let mut known: Vec<Known> = inputs
             .iter()
             .zip(&places)
-            .map(|(input, place)| self.look_up(input, place, policy))
+            .map(|(input, place)| look_up(input, place, policy, memo.as_ref()))
             .collect();
         let boot = Boot::now();
         let mut is_warm = true;
@@ -138,46 +139,6 @@ impl Cache {
             is_warm: true,
             left_behind: Vec::new(),
         })
-    }
-
-    /// What can be known of a layer without opening it.
-    fn look_up(&self, input: &LayerInput, place: &LayerPlace, policy: &Policy) -> Known {
-        let unknown = Known {
-            digest: None,
-            identity: None,
-        };
-        match input {
-            LayerInput::Cached { digest, .. } => Known {
-                digest: Some(*digest),
-                identity: Some(digest.identity()),
-            },
-            LayerInput::Expected { path, digest, .. } => Known {
-                digest: Some(*digest),
-                identity: std::fs::metadata(path)
-                    .ok()
-                    .map(|about| (about.dev(), about.ino())),
-            },
-            LayerInput::Path(path) => {
-                let Ok(about) = uninterrupted(|| stat(path)) else {
-                    return unknown;
-                };
-                let is_directory =
-                    SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
-                let state = if is_directory {
-                    directory_state(path, place, policy)
-                } else {
-                    Some(State::of_file(&about))
-                };
-                let folder = self.folder.open_below(MEMO).ok();
-                Known {
-                    digest: state
-                        .zip(folder)
-                        .and_then(|(state, folder)| state.recall(&folder)),
-                    identity: Some((about.st_dev, about.st_ino)),
-                }
-            }
-            LayerInput::Open { .. } | LayerInput::Stdin => unknown,
-        }
     }
 
     /// The record of a stack and the lock on it, if the trees may be believed.
@@ -314,6 +275,48 @@ impl Cache {
                 Err(failed(std::io::Error::other(reason)))
             }
         }
+    }
+}
+
+/// What can be known of a layer without opening it, by what is remembered in a folder.
+fn look_up(
+    input: &LayerInput,
+    place: &LayerPlace,
+    policy: &Policy,
+    memo: Option<&OwnedFd>,
+) -> Known {
+    let unknown = Known {
+        digest: None,
+        identity: None,
+    };
+    match input {
+        LayerInput::Cached { digest, .. } => Known {
+            digest: Some(*digest),
+            identity: Some(digest.identity()),
+        },
+        LayerInput::Expected { path, digest, .. } => Known {
+            digest: Some(*digest),
+            identity: std::fs::metadata(path)
+                .ok()
+                .map(|about| (about.dev(), about.ino())),
+        },
+        LayerInput::Path(path) => {
+            let Ok(about) = uninterrupted(|| stat(path)) else {
+                return unknown;
+            };
+            let is_directory =
+                SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
+            let state = if is_directory {
+                directory_state(path, place, policy)
+            } else {
+                Some(State::of_file(&about))
+            };
+            Known {
+                digest: state.zip(memo).and_then(|(state, memo)| state.recall(memo)),
+                identity: Some((about.st_dev, about.st_ino)),
+            }
+        }
+        LayerInput::Open { .. } | LayerInput::Stdin => unknown,
     }
 }
 
