@@ -1,6 +1,7 @@
 //! `cache`: fill it, look at it, keep it small, check it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -182,6 +183,7 @@ fn prune(arguments: &PruneArgs, global: &GlobalArgs, report: &Report) -> Outcome
             "removed": removed,
             "bytes_left": pruned.bytes_left,
             "in_use": pruned.in_use,
+            "recent": pruned.recent,
         }))?;
     } else {
         report.result(pruned_text(&pruned).as_bytes())?;
@@ -196,16 +198,21 @@ fn trees(count: usize) -> String {
 
 fn pruned_text(pruned: &Pruned) -> String {
     let bytes = pruned.removed.iter().map(|tree| tree.bytes).sum();
-    let kept = match pruned.in_use {
-        0 => String::new(),
-        count => format!(", {count} kept that are in use"),
-    };
-    format!(
-        "{} removed ({}), {} left{kept}\n",
+    let mut text = format!(
+        "{} removed ({}), {} left",
         trees(pruned.removed.len()),
         human_bytes(bytes),
         human_bytes(pruned.bytes_left)
-    )
+    );
+    for (count, why) in [
+        (pruned.in_use, "are in use"),
+        (pruned.recent, "were used within a day"),
+    ] {
+        if count > 0 {
+            let _ = write!(text, ", {count} kept that {why}");
+        }
+    }
+    text + "\n"
 }
 
 fn verify(arguments: &FolderArgs, global: &GlobalArgs, report: &Report) -> Outcome {

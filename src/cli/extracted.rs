@@ -6,7 +6,7 @@ use slashopt::collisions::SameBytes;
 use slashopt::host::budget::Budget;
 use slashopt::host::cache::CacheFolder;
 use slashopt::host::child::in_child;
-use slashopt::host::destination::{Destination, Found, Replace};
+use slashopt::host::destination::{Destination, Found, Replace, Unsuitable};
 use slashopt::host::extract::{Extraction, Progress, read_umask};
 use slashopt::host::interrupt::Interrupt;
 use slashopt::host::restart::Sources;
@@ -88,7 +88,7 @@ fn build(
         .filter(|home| !home.is_empty())
         .map(PathBuf::from);
     let destination = Destination::examine(at, home.as_deref(), Replace::Nothing, &content, cache)
-        .map_err(host)?;
+        .map_err(unsuitable)?;
     if destination.found == Found::Wanted {
         for left in destination.reclaim() {
             report.warning(&left);
@@ -138,6 +138,23 @@ fn build(
         report.warning(warning);
     }
     Ok(())
+}
+
+/// Why the layers cannot be extracted at a place: nothing is ever replaced by `exec`.
+fn unsuitable(error: HostError) -> Failure {
+    let is_taken = matches!(
+        error,
+        HostError::Destination {
+            reason: Unsuitable::NotOurs | Unsuitable::OtherRoot,
+            ..
+        }
+    );
+    let failure = Failure::host(WHAT, error);
+    if is_taken {
+        failure.hint("empty it, or name another directory with --at DIR")
+    } else {
+        failure
+    }
 }
 
 /// A failure for the process that asked: signal, whether a layer is refused, message, hint.

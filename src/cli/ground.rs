@@ -10,6 +10,7 @@ use slashopt::environment::VAR_TASK;
 use slashopt::host::cache::Ready;
 use slashopt::host::mount::{Calls, Lower, MountError};
 use slashopt::host::namespace::{Setting, Space, enter};
+use slashopt::host::probe::{Extractable, extractable};
 
 use super::env::absolute;
 use super::exec::{ExecArgs, WHAT};
@@ -177,13 +178,16 @@ impl Wanted<'_> {
             )
             .hint(mount_advice::cure(attempts)));
         }
-        extracted::extract(
-            &self.arguments.layers,
-            &self.arguments.stack,
-            self.at,
-            report,
-        )
-        .map_err(|failure| {
+        let ground = Ground {
+            space: None,
+            task_root: self.task_root.map(Path::to_owned),
+            locks: Vec::new(),
+        };
+        let ExecArgs { layers, live, .. } = self.arguments;
+        if layers.named().is_empty() && extractable(self.at) == Extractable::Yes {
+            return Ok(ground);
+        }
+        extracted::extract(layers, &self.arguments.stack, self.at, report).map_err(|failure| {
             if failure.signal.is_some() || failure.exit == Exit::Refused {
                 return failure;
             }
@@ -204,11 +208,15 @@ impl Wanted<'_> {
         report.note(&format!(
             "the layers are extracted to `{at}`, as they cannot be mounted: {why}"
         ));
-        Ok(Ground {
-            space: None,
-            task_root: self.task_root.map(Path::to_owned),
-            locks: Vec::new(),
-        })
+        if self.arguments.writable {
+            report.warning(&format!(
+                "--writable: what the command writes to `{at}` stays there, and the next start finds it"
+            ));
+        }
+        if *live && layers.named().iter().any(is_directory) {
+            report.warning("--live: directories are shown as they are now, not as they change");
+        }
+        Ok(ground)
     }
 }
 
@@ -236,7 +244,6 @@ impl Prepared {
         if !layers.is_given() && std::env::var_os("SLASHOPT_LAYERS").is_some() {
             return Ok(Some(all));
         }
-        let is_directory = |layer: &OsString| Path::new(layer).is_dir();
         let mut add = |all: &mut Self, layers: &LayerArgs| {
             let ready = stack.prepare_if(layers, what, false, report, is_worth_it)?;
             ready.map(|ready| all.add(ready)).transpose()
@@ -275,6 +282,10 @@ impl Prepared {
         self.locks.extend(ready.locks);
         Ok(())
     }
+}
+
+fn is_directory(layer: &OsString) -> bool {
+    Path::new(layer).is_dir()
 }
 
 /// A directory that is mounted as it is.

@@ -375,7 +375,10 @@ fn what_was_not_used_is_removed_and_what_was_is_kept() {
     }
     // Whatever is asked: nothing that was used within a day.
     for flags in [["--older-than", "0s"], ["--max-size", "0"]] {
-        prune(&sandbox, &flags).success().says("0 trees removed");
+        prune(&sandbox, &flags)
+            .success()
+            .says("0 trees removed")
+            .says("3 kept that were used within a day");
     }
     assert_eq!(names(&sandbox, "trees").len(), 3);
     age_all(&sandbox);

@@ -267,7 +267,8 @@ fn what_is_somebody_elses_is_not_extracted_over() {
             .status(125)
             .stderr_contains("it is not empty, and slashopt did not make it")
             .stderr_contains("and the layers cannot be mounted: ")
-            .has_hint();
+            .stderr_contains("to extract them: empty it, or name another directory with --at DIR")
+            .stderr_lacks("--replace");
         assert_eq!(sandbox.everything(), before);
     }
 }
@@ -283,10 +284,47 @@ fn a_root_of_other_layers_is_not_extracted_over() {
     starts(&sandbox, &machine, &["two.zip"], &[])
         .status(125)
         .stderr_contains("a root made of other layers")
-        .has_hint();
+        .stderr_contains("to extract them: empty it, or name another directory with --at DIR")
+        .stderr_lacks("--replace");
     // A layer that was packed again is another layer.
     sandbox.archive("one.zip", &archive([file("bin/tool", "other").mode(0o755)]));
     starts(&sandbox, &machine, &["one.zip"], &[]).status(125);
+}
+
+#[test]
+fn what_a_copy_cannot_do_is_said() {
+    let Some(sandbox) = sandbox() else { return };
+    let machine = as_in_docker();
+    if skip_unless_allowed(&machine) {
+        return;
+    }
+    sandbox.mkdir("layer", 0o755);
+    for (flag, said) in [("--writable", "writes to `"), ("--live", "as they are now")] {
+        let flags = ["layer", flag, "--on-collision", "allow"];
+        let seen = starts(&sandbox, &machine, &["one.zip"], &flags).success();
+        assert_eq!(seen.stdout(), "tool of one\n");
+        seen.stderr_contains(&format!("warning: {flag}: "))
+            .stderr_contains(said);
+        starts(&sandbox, &machine, &["one.zip"], &flags[..1])
+            .success()
+            .stderr_lacks("warning: ");
+        fs::remove_dir_all(sandbox.path("opt")).expect("it can be removed");
+    }
+}
+
+#[test]
+fn no_layer_needs_no_mount() {
+    let Some(sandbox) = sandbox() else { return };
+    for (name, machine) in without_mounts() {
+        let start = |at: &str| {
+            let arguments = ["exec", "--at", at, "--", "echo", "started"];
+            let command = sandbox.command(arguments).env("SLASHOPT_LAYERS", "");
+            command.under(&machine).run()
+        };
+        let seen = start("opt").success().stderr_lacks("extracted");
+        assert_eq!(seen.stdout(), "started\n", "{name}");
+        start(".").status(125).has_hint();
+    }
 }
 
 #[test]

@@ -64,6 +64,8 @@ pub struct Pruned {
     pub bytes_left: u64,
     /// How many trees were kept only because they are in use.
     pub in_use: usize,
+    /// How many only because they were used within [`RECENT`].
+    pub recent: usize,
     /// What could not be removed, a sentence each for the user.
     pub left_behind: Vec<String>,
 }
@@ -147,6 +149,8 @@ impl Cache {
                 self.remove(&tree, &mut stacks, &mut pruned);
                 bytes_left -= tree.bytes;
                 pruned.removed.push(tree);
+            } else {
+                pruned.recent += 1;
             }
         }
         self.remove_strangers(&stacks, &mut pruned);
