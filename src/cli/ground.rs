@@ -86,10 +86,10 @@ impl Wanted<'_> {
             // would only have less power. So a child goes ahead.
             Space::User => {
                 self.judge_owner(&prepared.lowers)?;
-                setting
-                    .try_out(space)
-                    .and_then(|()| enter(space))
-                    .and_then(|()| setting.furnish(space))
+                setting.try_out(space).and_then(|_leaving| {
+                    enter(space)?;
+                    setting.furnish(space)
+                })
             }
         };
         match furnished {

@@ -143,14 +143,35 @@ fn death_of(child: Pid) -> Result<Option<String>, Errno> {
     })
 }
 
-/// Lets a child try something that would change this process for good, and that takes a moment and leaves nothing. Signals go
-/// their usual way: the child dies with this process. This process must have one thread.
+/// A child that has said all that it has to say. Its end takes longer than that where a namespace ends with it, so it is waited
+/// for only when this value goes.
+#[must_use = "the child is waited for when this goes"]
+#[derive(Debug)]
+pub struct Leaving(Option<Pid>);
+
+impl Leaving {
+    /// How it ended, in words, if not by itself.
+    pub(super) fn death(mut self) -> Result<Option<String>, Errno> {
+        self.0.take().map_or(Ok(None), death_of)
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.0.take().map(death_of) {
+            tracing::debug!(%error, "cannot wait for a child");
+        }
+    }
+}
+
+/// Lets a child try something that would change this process for good, and that takes a moment and leaves nothing; what it says.
+/// Signals go their usual way: the child dies with this process. This process must have one thread.
 ///
 /// # Errors
 ///
 /// What kept the child from being started or listened to.
 #[expect(unsafe_code, reason = "fork(2) and _exit(2) have no safe forms")]
-pub(super) fn attempt(work: impl FnOnce() -> Vec<u8>) -> Result<Report, Errno> {
+pub(super) fn attempt(work: impl FnOnce() -> Vec<u8>) -> Result<(Vec<u8>, Leaving), Errno> {
     let (reading, writing) = pipe2(OFlag::O_CLOEXEC)?;
     let parent = getpid();
     // SAFETY: this process has one thread, so the child's memory is as consistent as its own.
@@ -163,16 +184,12 @@ pub(super) fn attempt(work: impl FnOnce() -> Vec<u8>) -> Result<Report, Errno> {
             unsafe { libc::_exit(i32::from(!is_told)) }
         }
         ForkResult::Parent { child } => {
+            let child = Leaving(Some(child));
             drop(writing);
             let mut bytes = Vec::new();
             let read = File::from(reading).read_to_end(&mut bytes);
-            let death = death_of(child)?;
             read.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
-            Ok(Report {
-                bytes,
-                death,
-                signal: None,
-            })
+            Ok((bytes, child))
         }
     }
 }

@@ -19,6 +19,7 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities,
 };
 
+use super::child::Leaving;
 use super::mount::{Calls, IntoErrno as _, Layering, Lower, MountError, bind, failed, remount};
 
 /// The two kinds of namespace that let a process mount something that nobody else sees.
@@ -67,14 +68,15 @@ pub struct Furnished {
 }
 
 impl Setting<'_> {
-    /// Tries in a child process whether a namespace can be entered and everything mounted in it.
+    /// Tries in a child process whether a namespace can be entered and everything mounted in it. The child is waited for when
+    /// the value goes: its namespaces end with it, which takes time that this process can use.
     ///
     /// This process must have one thread.
     ///
     /// # Errors
     ///
     /// The call that failed.
-    pub fn try_out(&self, space: Space) -> Result<(), MountError> {
+    pub fn try_out(&self, space: Space) -> Result<Leaving, MountError> {
         MountError::from_child(|| enter(space).and_then(|()| self.furnish(space).map(drop)))
     }
 

@@ -144,7 +144,7 @@ impl Mechanism {
             };
             layering.attach(target)
         };
-        MountError::from_child(mount)
+        MountError::from_child(mount).map(drop)
     }
 }
 

@@ -91,7 +91,7 @@ pub fn can_read(identity: Identity, file: &Path) -> bool {
         let read = open(file, OFlag::O_RDONLY | OFlag::O_CLOEXEC, ModeBits::empty());
         vec![u8::from(!is_other || read.is_ok())]
     });
-    told.is_ok_and(|told| told.bytes == [1])
+    told.is_ok_and(|(bytes, _)| bytes == [1])
 }
 
 /// A command, ready to be started.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use nix::errno::Errno;
 
-use crate::host::child::attempt;
+use crate::host::child::{Leaving, attempt};
 
 /// Why something could not be mounted.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -44,20 +44,25 @@ impl MountError {
         lines.join("\n").into_bytes()
     }
 
-    /// What a child process has found out: nothing to say, or this error.
-    pub(in crate::host) fn from_child(work: impl FnOnce() -> Result<(), Self>) -> Result<(), Self> {
-        let told = attempt(|| match work() {
+    /// What a child process has found out: nothing to say, so that it is leaving, or this error.
+    pub(in crate::host) fn from_child(
+        work: impl FnOnce() -> Result<(), Self>,
+    ) -> Result<Leaving, Self> {
+        let of_fork = |error: Errno| Self::new("fork(2)", error);
+        let (told, child) = attempt(|| match work() {
             Ok(()) => b"0".to_vec(),
             Err(error) => error.to_bytes(),
         })
-        .map_err(|error| Self::new("fork(2)", error))?;
-        match (told.death, told.bytes.as_slice()) {
-            (Some(death), _) => Err(Self {
+        .map_err(of_fork)?;
+        if told == b"0" {
+            return Ok(child);
+        }
+        match child.death().map_err(of_fork)? {
+            Some(death) => Err(Self {
                 log: vec![death],
-                ..Self::new("fork(2)", Errno::ECHILD)
+                ..of_fork(Errno::ECHILD)
             }),
-            (None, b"0") => Ok(()),
-            (None, error) => Err(Self::from_bytes(error)),
+            None => Err(Self::from_bytes(&told)),
         }
     }
 
