@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support::bare::install;
 use crate::support::command::{Sandbox, skip_unless_root, skip_without};
 use crate::support::restricted::{as_in_docker, skip_unless_allowed};
 use crate::support::zip::{archive, file};
@@ -22,23 +23,6 @@ const VARIABLES: [(&str, &str); 4] = [
     ("SLASHOPT_RUNTIME", "python3.13"),
 ];
 
-/// Copies a program into a root file system, with the libraries that it was linked with.
-fn install(root: &Path, program: &Path, name: &str) -> Option<()> {
-    let listed = Command::new("ldd").arg(program).output().ok()?;
-    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let libraries = listed
-        .split_whitespace()
-        .filter(|word| word.starts_with('/'));
-    for library in libraries {
-        let to = root.join(library.trim_start_matches('/'));
-        fs::create_dir_all(to.parent()?).ok()?;
-        fs::copy(library, to).ok()?;
-    }
-    let to = root.join(name);
-    fs::create_dir_all(to.parent()?).ok()?;
-    fs::copy(program, to).map(drop).ok()
-}
-
 /// Builds the image: the layers' trees are in its cache already.
 fn image(sandbox: &Sandbox) -> Option<PathBuf> {
     if skip_unless_root(sandbox) || skip_without("busybox") {
@@ -52,14 +36,12 @@ fn image(sandbox: &Sandbox) -> Option<PathBuf> {
         .args(["-c", "command -v busybox"])
         .output();
     let busybox = String::from_utf8(found.ok()?.stdout).ok()?;
-    let installed = install(&root, Path::new(busybox.trim()), "bin/busybox").and_then(|()| {
-        let program = Path::new(env!("CARGO_BIN_EXE_slashopt"));
-        install(&root, program, "usr/local/bin/slashopt")
-    });
-    if installed.is_none() {
-        eprintln!("skipped: the libraries of the program cannot be found");
-        return None;
-    }
+    install(&root, busybox.trim(), "bin/busybox")?;
+    install(
+        &root,
+        env!("CARGO_BIN_EXE_slashopt"),
+        "usr/local/bin/slashopt",
+    )?;
     for command in COMMANDS {
         symlink("busybox", root.join("bin").join(command)).expect("it is ours");
     }

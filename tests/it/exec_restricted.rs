@@ -8,6 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::bare::install;
 use crate::support::command::{Finished, Sandbox, skip_unless_root, skip_without};
 use crate::support::restricted::{
     as_in_docker, as_on_an_old_kernel, filtered, skip_unless_allowed, without_namespaces,
@@ -480,27 +481,6 @@ fn the_cure_fits_the_cause() {
     }
 }
 
-/// A directory with the program, the libraries that it was linked with, and nothing else.
-fn bare_root(sandbox: &Sandbox) -> Option<PathBuf> {
-    let root = sandbox.mkdir("root", 0o755);
-    let program = env!("CARGO_BIN_EXE_slashopt");
-    let listed = Command::new("ldd").arg(program).output().ok()?;
-    let libraries = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let libraries = libraries
-        .split_whitespace()
-        .filter(|word| word.starts_with('/'));
-    for from in libraries.map(Path::new).chain([Path::new(program)]) {
-        let to = if from == Path::new(program) {
-            root.join("slashopt")
-        } else {
-            root.join(from.strip_prefix("/").ok()?)
-        };
-        fs::create_dir_all(to.parent()?).ok()?;
-        fs::copy(from, to).ok()?;
-    }
-    Some(root)
-}
-
 /// Runs a command of the only layer there, in a bare root that is entered by these words.
 fn starts_in_bare_root(root: &Path, entered_by: &[&str]) -> (String, String) {
     let (program, words) = entered_by.split_first().expect("there is a program");
@@ -528,10 +508,10 @@ fn starts_in_bare_root(root: &Path, entered_by: &[&str]) -> (String, String) {
 #[test]
 fn in_a_root_with_nothing_in_it_the_layers_are_there_all_the_same() {
     let Some(sandbox) = sandbox() else { return };
-    let Some(root) = bare_root(&sandbox) else {
-        eprintln!("skipped: the libraries of the program cannot be found");
+    let root = sandbox.mkdir("root", 0o755);
+    if install(&root, env!("CARGO_BIN_EXE_slashopt"), "slashopt").is_none() {
         return;
-    };
+    }
     // The command is the one program that there is, brought by a layer.
     let program = fs::read(env!("CARGO_BIN_EXE_slashopt")).expect("it can be read");
     let layer = archive([file("bin/tool", program).mode(0o755).deflated()]);

@@ -6,6 +6,7 @@
     reason = "a vocabulary: a word that no test says today may be the one that tomorrow's needs"
 )]
 
+pub(crate) mod bare;
 pub(crate) mod command;
 pub(crate) mod readers;
 pub(crate) mod restricted;
