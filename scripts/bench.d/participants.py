@@ -27,9 +27,10 @@ for layer in sys.argv[2:]:
 """
 
 
-def run(commands):
+def run(commands, variables=()):
     """Runs them one after the other: wall and CPU seconds, peak RSS in bytes, and what went wrong: (exit, words) or None."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLASHOPT_")}
+    environment.update(variables)
     environment["RAYON_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
     with open(os.devnull, "r+b") as quiet, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         actions = [(os.POSIX_SPAWN_DUP2, file.fileno(), number) for number, file in enumerate((quiet, output, errors))]

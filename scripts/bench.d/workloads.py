@@ -67,11 +67,11 @@ def entry(name, mode=stat.S_IFREG | 0o644):
     return info
 
 
-def fill(archive, count, sizes, seed):
+def fill(archive, count, sizes, seed, folder="python"):
     """So many files of such sizes, fifty in a directory, a hundred directories in a package."""
     text, chance = prose(), random.Random(seed)
     for number in range(count):
-        package, module = f"python/package{number // 5000:03}/", f"module{number // 50 % 100:02}/"
+        package, module = f"{folder}/package{number // 5000:03}/", f"module{number // 50 % 100:02}/"
         if number % 5000 == 0:
             archive.writestr(entry(package, stat.S_IFDIR | 0o755), b"")
         if number % 50 == 0:
@@ -84,6 +84,12 @@ def fill(archive, count, sizes, seed):
 def write_small(path, count):
     with zipfile.ZipFile(path, "w") as archive:
         fill(archive, count, (200, 2000), count)
+
+
+def write_many(path, number):
+    """As many small files as five such layers take to have ten times the files of the five real ones."""
+    with zipfile.ZipFile(path, "w") as archive:
+        fill(archive, 27_500, (200, 2000), number, f"python/layer{number}")
 
 
 def write_version(path, version):
@@ -155,6 +161,10 @@ def big():
 
 def small(thousands):
     return [generated(f"small-{thousands}k", write_small, thousands * 1000)]
+
+
+def many():
+    return [generated(f"many-{number}", write_many, number) for number in range(1, 6)]
 
 
 def overridden():
