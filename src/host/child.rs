@@ -46,8 +46,8 @@ pub fn in_child(work: impl FnOnce(&Interrupt) -> Vec<u8>) -> Result<Report, Errn
         .into_iter()
         .filter_map(|signal| Signal::try_from(signal).ok())
         .collect();
-    let mut before = SigSet::empty();
-    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&ending), Some(&mut before))?;
+    let before = let_news_of_children_pass()?;
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&ending), None)?;
     let parent = getpid();
     // SAFETY: this process has one thread, so the child's memory is as consistent as its own.
     let answer = match unsafe { fork() } {
@@ -63,6 +63,15 @@ pub fn in_child(work: impl FnOnce(&Interrupt) -> Vec<u8>) -> Result<Report, Errn
     };
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
     answer
+}
+
+/// Unblocks SIGCHLD, which nobody handles here: while it is blocked, that a child of ours ended would be told to the command that
+/// takes our place. The mask as it was.
+fn let_news_of_children_pass() -> Result<SigSet, Errno> {
+    let mut before = SigSet::empty();
+    let news = SigSet::from_iter([Signal::SIGCHLD]);
+    sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&news), Some(&mut before))?;
+    Ok(before)
 }
 
 /// The child's whole life.
@@ -147,18 +156,24 @@ fn death_of(child: Pid) -> Result<Option<String>, Errno> {
 /// for only when this value goes.
 #[must_use = "the child is waited for when this goes"]
 #[derive(Debug)]
-pub struct Leaving(Option<Pid>);
+pub struct Leaving {
+    child: Option<Pid>,
+    /// The signals that are blocked again when it has ended.
+    mask: SigSet,
+}
 
 impl Leaving {
     /// How it ended, in words, if not by itself.
     pub(super) fn death(mut self) -> Result<Option<String>, Errno> {
-        self.0.take().map_or(Ok(None), death_of)
+        self.child.take().map_or(Ok(None), death_of)
     }
 }
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        if let Some(Err(error)) = self.0.take().map(death_of) {
+        let ended = self.child.take().map_or(Ok(None), death_of).map(drop);
+        let restored = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None);
+        if let Err(error) = ended.and(restored) {
             tracing::debug!(%error, "cannot wait for a child");
         }
     }
@@ -173,6 +188,10 @@ impl Drop for Leaving {
 #[expect(unsafe_code, reason = "fork(2) and _exit(2) have no safe forms")]
 pub(super) fn attempt(work: impl FnOnce() -> Vec<u8>) -> Result<(Vec<u8>, Leaving), Errno> {
     let (reading, writing) = pipe2(OFlag::O_CLOEXEC)?;
+    let mut leaving = Leaving {
+        child: None,
+        mask: let_news_of_children_pass()?,
+    };
     let parent = getpid();
     // SAFETY: this process has one thread, so the child's memory is as consistent as its own.
     match unsafe { fork() }? {
@@ -184,12 +203,12 @@ pub(super) fn attempt(work: impl FnOnce() -> Vec<u8>) -> Result<(Vec<u8>, Leavin
             unsafe { libc::_exit(i32::from(!is_told)) }
         }
         ForkResult::Parent { child } => {
-            let child = Leaving(Some(child));
+            leaving.child = Some(child);
             drop(writing);
             let mut bytes = Vec::new();
             let read = File::from(reading).read_to_end(&mut bytes);
             read.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
-            Ok((bytes, child))
+            Ok((bytes, leaving))
         }
     }
 }

@@ -206,7 +206,7 @@ fn everything_is_handed_on_as_to_the_bare_command() {
     for state in [
         state.to_owned(),
         format!("{state},ignore-SIGPIPE,keep-7"),
-        format!("{state},close-0"),
+        format!("{state},close-0,block-SIGCHLD"),
         format!("{state},ignore-SIGCHLD,ignore-SIGHUP"),
     ] {
         for user in USERS {
