@@ -180,9 +180,33 @@ impl ExecLine {
     }
 }
 
+/// A command line that asks for the version alone, which takes no description of any command.
+#[derive(Debug, Parser)]
+#[command(name = "slashopt", version)]
+struct VersionLine {}
+
+impl VersionLine {
+    /// The parser's answer, if these words ask for it.
+    fn answer(words: impl Iterator<Item = OsString>) -> Option<clap::Error> {
+        let words: Vec<OsString> = words.take(3).collect();
+        let [_, word] = &words[..] else { return None };
+        if word != "--version" && word != "-V" {
+            return None;
+        }
+        Self::try_parse_from(words).err()
+    }
+}
+
+fn parsed() -> Result<Cli, clap::Error> {
+    if let Some(cli) = ExecLine::understood(std::env::args_os()) {
+        return Ok(cli);
+    }
+    VersionLine::answer(std::env::args_os()).map_or_else(Cli::try_parse, Err)
+}
+
 /// Parses the command line, runs the command, reports a failure; the process's exit status.
 pub(crate) fn main() -> ExitCode {
-    let cli = match ExecLine::understood(std::env::args_os()).map_or_else(Cli::try_parse, Ok) {
+    let cli = match parsed() {
         Ok(cli) => cli,
         Err(error) => return refused(&error),
     };

@@ -4,10 +4,14 @@
 //! `AWS_REGION`, `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, or what the machine's role gives.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use object_store::ObjectStore;
+use object_store::{ObjectStore, RetryConfig};
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::prefix::PrefixStore;
+
+/// How long a request is tried again that a service does not answer, or not well.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A bucket, seen from a prefix.
 pub(super) fn connect(bucket: &str, prefix: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
@@ -27,6 +31,10 @@ pub(super) fn connect_to(
     drop(rustls::crypto::ring::default_provider().install_default());
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(bucket)
+        .with_retry(RetryConfig {
+            retry_timeout: PATIENCE,
+            ..RetryConfig::default()
+        })
         .with_conditional_put(S3ConditionalPut::ETagMatch);
     if let Some(endpoint) = endpoint {
         // Who names such an endpoint means it: it is a service of this machine or this network.
