@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(feature = "s3")]
+use object_store::GetOptions;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{Error, GetOptions, GetResult, ObjectStore, ObjectStoreExt as _};
+use object_store::{Error, GetResult, ObjectStore, ObjectStoreExt as _};
 
 use crate::registry::ApiError;
 
