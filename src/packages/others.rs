@@ -86,8 +86,10 @@ fn jars(contents: &Contents<'_>, facts: &Facts, folder: LayerNodeId, found: &mut
             ),
             None => (
                 named.to_owned(),
-                jar.and_then(|jar| jar.version.clone())
-                    .or(named_version.map(str::to_owned)),
+                // Manifests of repackaged jars keep the version of what was repackaged.
+                named_version
+                    .map(str::to_owned)
+                    .or(jar.and_then(|jar| jar.version.clone())),
             ),
         };
         jars.push(single(contents, Ecosystem::Java, child, name, version));

@@ -832,7 +832,7 @@ mod cures {
                 "python3.11",
                 "urllib3 2.5.0",
             ),
-            ("java-jpype-old", "java-jpype-new", "java21", "jpype 1.5.1"),
+            ("java-jpype-old", "java-jpype-new", "java21", "jpype 1.6.0"),
         ] {
             let layers = [copy(lower), copy(upper)];
             let [_, after] = paste_all(&sandbox, &layers, runtime);
