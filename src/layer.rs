@@ -93,6 +93,9 @@ pub enum LayerForm {
 pub struct Layer {
     /// What the user called it.
     pub source: String,
+    /// The path of its file or directory, where it has one that its user may change: not what a registry, the cache or standard
+    /// input gave.
+    pub path: Option<String>,
     /// What it was read from.
     pub form: LayerForm,
     /// Bytes of the archive; of all files for a directory.
@@ -131,6 +134,7 @@ impl Layer {
         )?;
         Ok(Self {
             source,
+            path: None,
             form: LayerForm::Archive(archive),
             code_bytes,
             nodes,
@@ -158,6 +162,7 @@ impl Layer {
         let code_bytes = listing.entries.iter().map(|entry| entry.object.size).sum();
         Ok(Self {
             source,
+            path: None,
             form: LayerForm::Directory(listing),
             code_bytes,
             nodes,

@@ -46,7 +46,7 @@ modules are a mixture. importlib.metadata takes one of the two by chance, so a p
                         package.path.clone(),
                         format!("{} stands beside {}", described(package), beside.join(", ")),
                     );
-                    add_cure(subject, packages, set, findings);
+                    add_cure(subject, set, findings);
                 }
             }
         }
@@ -103,14 +103,14 @@ metadata of both say that both are installed. Nothing in Lambda removes them.",
                         "{} is replaced by {} of layer {}, and {what} {} left",
                         described(loser),
                         described(winner),
-                        winner.layer.0 + 1,
+                        winner.layer.number(),
                         if code > 1 { "are" } else { "is" },
                     ),
                 );
                 if code == 0 {
                     findings.only(Severity::Note);
                 }
-                add_cure(subject, packages, set, findings);
+                add_cure(subject, set, findings);
             }
         }
     },
@@ -127,8 +127,9 @@ pub(super) fn described(package: &Package) -> String {
     }
 }
 
-fn add_cure(subject: &Subject<'_>, packages: &Packages, set: &PackageSet, findings: &mut Findings) {
-    if let Some(cure) = packages.cure(set, subject.stack) {
+/// Gives the finding that was added last the cure of its set, where there is one.
+pub(super) fn add_cure(subject: &Subject<'_>, set: &PackageSet, findings: &mut Findings) {
+    if let Some(cure) = subject.cures().and_then(|cures| cures.of(set)) {
         findings.with_help(cure.to_string());
     }
 }

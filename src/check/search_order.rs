@@ -1,6 +1,6 @@
 //! Packages that the runtime finds in another folder first.
 
-use super::packages::described;
+use super::packages::{add_cure, described};
 use super::{Rule, Severity};
 use crate::packages::{Ecosystem, Package};
 
@@ -53,9 +53,7 @@ a name, that comes first: the older version is loaded, whatever the order of the
                     },
                 );
                 findings.add(package.layer, package.path.clone(), message);
-                if let Some(cure) = packages.cure(set, subject.stack) {
-                    findings.with_help(cure.to_string());
-                }
+                add_cure(subject, set, findings);
             }
         }
     },

@@ -11,7 +11,7 @@ use crate::entry::{Kind, Object};
 use crate::environment::Assignment;
 use crate::layer::{LayerId, LayerStack};
 use crate::merge::{MergedTree, NodeId, Origin};
-use crate::packages::Packages;
+use crate::packages::{Cures, Packages};
 use crate::path::LayerPath;
 use crate::quota::QuotaExceeded;
 use crate::runtime::{Architecture, Family, Runtime};
@@ -64,6 +64,8 @@ pub struct Subject<'a> {
     /// Every node by its directory and its name, made when first asked for: a search of a directory for each of its links would
     /// take time in the square of its size.
     names: OnceCell<HashMap<(NodeId, &'a [u8]), NodeId>>,
+    /// Made when first asked for: most stacks need none.
+    cures: OnceCell<Cures<'a>>,
 }
 
 impl<'a> Subject<'a> {
@@ -97,6 +99,7 @@ impl<'a> Subject<'a> {
             variables: configuration.variables,
             facts,
             names: OnceCell::new(),
+            cures: OnceCell::new(),
         }
     }
 
@@ -116,6 +119,12 @@ impl<'a> Subject<'a> {
         last_first
             .find(|variable| variable.name() == name)
             .map(|variable| variable.value().as_bytes())
+    }
+
+    /// What to do about packages of one name, if packages were looked for.
+    pub(super) fn cures(&self) -> Option<&Cures<'a>> {
+        let packages = self.packages?;
+        Some(self.cures.get_or_init(|| Cures::new(packages, self.stack)))
     }
 
     /// What the content of a file is, where that is something.

@@ -15,11 +15,7 @@ use super::check_text::{Shown, message};
 /// The file of the repository that a finding is about.
 fn file_of(shown: &Shown<'_>, finding: &Finding) -> Option<Vec<u8>> {
     let layer = shown.stack.get(finding.layer?)?;
-    // Standard input is no file.
-    if layer.source == "-" {
-        return None;
-    }
-    let mut file = layer.source.clone().into_bytes();
+    let mut file = layer.path.clone()?.into_bytes();
     if let (LayerForm::Directory(_), Some(path)) = (&layer.form, &finding.path) {
         while file.last() == Some(&b'/') {
             file.pop();

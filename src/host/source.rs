@@ -326,19 +326,26 @@ fn load_layer(
         return load_archive(file, None, place, options, budget, hasher);
     };
     let identity = Some((metadata.dev(), metadata.ino()));
-    if !metadata.is_dir() {
-        return load_archive(file, identity, place, options, budget, hasher);
-    }
-    let everything = &|_: &[u8], _| true;
-    listed(
-        path,
-        file,
-        identity,
-        place,
-        options.limits,
-        hasher,
-        everything,
-    )
+    let mut loaded = if metadata.is_dir() {
+        let everything = &|_: &[u8], _| true;
+        listed(
+            path,
+            file,
+            identity,
+            place,
+            options.limits,
+            hasher,
+            everything,
+        )?
+    } else {
+        load_archive(file, identity, place, options, budget, hasher)?
+    };
+    // Who named something else is no owner of the file: it is in a registry's store.
+    loaded.layer.path = path
+        .to_str()
+        .filter(|path| *path == input.name())
+        .map(str::to_owned);
+    Ok(loaded)
 }
 
 fn listed(

@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use super::{Ecosystem, Package, PackageId, PackageSet, Packages, State};
 use crate::entry::Kind;
 use crate::layer::{Layer, LayerForm, LayerId, LayerNodeId, LayerStack};
-use crate::path::LayerPath;
+use crate::path::{Escaped, LayerPath};
 
 /// More arguments than this nobody pastes: the layer is better built again.
 const MAX_ARGUMENTS: usize = 16;
@@ -27,13 +27,6 @@ impl fmt::Display for Cure {
             Some(command) => write!(formatter, ": {command}"),
             None => Ok(()),
         }
-    }
-}
-
-impl Packages {
-    /// How one package of a set comes to be alone and whole; `None` where one is. For many sets, [`Cures`] is faster.
-    pub fn cure(&self, set: &PackageSet, stack: &LayerStack) -> Option<Cure> {
-        Cures::new(self, stack).of(set)
     }
 }
 
@@ -154,9 +147,13 @@ impl<'a> Cures<'a> {
     /// The command that takes a package out of its layer, and nothing else.
     fn removal(&self, package: &Package) -> Option<String> {
         let layer = self.stack.get(package.layer)?;
-        if layer.source == "-" {
+        let place = layer.path.as_deref()?;
+        if place.contains(char::is_control) {
             return None;
         }
+        // What begins with a dash would be taken for an option.
+        let here = if place.starts_with('-') { "./" } else { "" };
+        let place = format!("{here}{place}");
         let mut arguments: Vec<(LayerPath, bool)> = self
             .topmost(layer, package)?
             .into_iter()
@@ -167,7 +164,7 @@ impl<'a> Cures<'a> {
             return None;
         }
         let mut command = match layer.form {
-            LayerForm::Archive(_) => format!("zip -d {}", quoted(&layer.source)),
+            LayerForm::Archive(_) => format!("zip -d {}", quoted(&place)),
             LayerForm::Directory(_) => "rm -r".to_owned(),
         };
         for (path, is_directory) in arguments {
@@ -176,7 +173,7 @@ impl<'a> Cures<'a> {
                 LayerForm::Archive(_) if is_directory => format!("{}/*", pattern(path)),
                 LayerForm::Archive(_) => pattern(path),
                 LayerForm::Directory(_) => {
-                    format!("{}/{path}", layer.source.trim_end_matches('/'))
+                    format!("{}/{path}", place.trim_end_matches('/'))
                 }
             };
             command.push(' ');
@@ -225,6 +222,7 @@ fn described(package: &Package) -> String {
 /// ``layer 2 of 3 (`deps.zip`)``.
 fn place(id: LayerId, stack: &LayerStack) -> String {
     let source = stack.get(id).map_or("", |layer| layer.source.as_str());
+    let source = Escaped(source.as_bytes());
     format!("layer {} of {} (`{source}`)", id.number(), stack.len())
 }
 
@@ -244,7 +242,7 @@ fn pattern(path: &str) -> String {
 fn quoted(word: &str) -> String {
     let is_plain =
         |character: char| character.is_ascii_alphanumeric() || "/._-+=:@%,".contains(character);
-    if !word.is_empty() && !word.starts_with('-') && word.chars().all(is_plain) {
+    if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))

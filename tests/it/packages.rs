@@ -656,7 +656,7 @@ for name in sys.argv[1:]:
     }
 
     /// A distribution with these modules; the content of each depends on the version and has its own length.
-    fn distribution(name: &str, version: &str, modules: &[&str]) -> Vec<Entry> {
+    pub(super) fn distribution(name: &str, version: &str, modules: &[&str]) -> Vec<Entry> {
         let mut entries: Vec<(String, String)> = modules
             .iter()
             .map(|module| {
@@ -734,6 +734,7 @@ for name in sys.argv[1:]:
 }
 
 mod cures {
+    use super::winners::distribution;
     use super::*;
 
     fn of_winners(found: &[Value]) -> BTreeSet<String> {
@@ -867,6 +868,46 @@ mod cures {
             after.contains("requests 2.32.5") && after.contains("mine -"),
             "{after:?}"
         );
+    }
+
+    #[test]
+    fn what_is_no_file_of_the_users_is_named_without_a_command() {
+        let sandbox = Sandbox::new();
+        let zip = archive(distribution("x", "1.0", &["__init__", "old"]));
+        sandbox.archive("old.zip", &zip);
+        sandbox.archive("new.zip", &archive(distribution("x", "2.0", &["__init__"])));
+        let added = sandbox.slashopt(["cache", "add", "old.zip"]).success();
+        let digest = added.stdout().trim().to_owned();
+        sandbox
+            .slashopt(["registry", "publish", "stored", "old.zip"])
+            .success();
+        let cure_of = |old: &str| {
+            let listed = sandbox
+                .command([
+                    "list",
+                    "--packages",
+                    "--format",
+                    "json",
+                    "--runtime",
+                    "python3.12",
+                    old,
+                    "new.zip",
+                ])
+                .stdin(zip.bytes())
+                .run()
+                .success();
+            let found = listed.json()["packages"].clone();
+            let cure = the(found.as_array().expect("a list"), "x", 2)["cure"].clone();
+            text(&cure).to_owned()
+        };
+        let advice = |name: &str| format!("remove x 1.0 from layer 1 of 2 (`{name}`)");
+        for name in [&*digest, "stored:1", "stored", "-"] {
+            assert_eq!(cure_of(name), advice(name));
+        }
+        let command = ": zip -d old.zip 'python/*'";
+        for name in ["old.zip", &format!("old.zip@{digest}")] {
+            assert_eq!(cure_of(name), format!("{}{command}", advice("old.zip")));
+        }
     }
 
     #[test]
