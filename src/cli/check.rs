@@ -33,6 +33,7 @@ use super::failure::{Exit, Failure};
 use super::layer::LayerArgs;
 use super::report::Report;
 use super::stack::StackArgs;
+use super::words::count;
 use super::{GlobalArgs, Outcome};
 
 /// The rule whose findings `--on-type-conflict error` makes errors.
@@ -130,7 +131,10 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
         files,
     };
     match format {
-        Format::Text => report.result(check_text::text(&shown, arguments.all).as_bytes())?,
+        Format::Text => {
+            let text = check_text::text(&shown, arguments.all, report.paint());
+            report.result(text.as_bytes())?;
+        }
         Format::Json => report.json(&check_text::json(&shown))?,
         Format::Sarif => report.json(&sarif(&shown))?,
         Format::Github => report.result(github(&shown).as_bytes())?,
@@ -255,7 +259,7 @@ fn tell_skipped(checked: &Checked, tree: &MergedTree<'_>, report: &Report) {
     };
     report.note(&format!(
         "without a runtime {} cannot be judged: {}; {suggestion}",
-        check_text::count(names.len(), "rule"),
+        count(names.len(), "rule"),
         names.join(", ")
     ));
 }

@@ -8,6 +8,8 @@ use slashopt::check::{Finding, Outcome, RULES, Rule, Severity, find};
 use slashopt::layer::LayerStack;
 
 use super::json as shape;
+use super::report::Paint;
+use super::words::{count, legend};
 
 /// How many findings of one rule are named where not all are asked for.
 const CAP: usize = 10;
@@ -24,32 +26,42 @@ pub(crate) struct Shown<'a> {
 }
 
 /// Findings grouped by severity and rule, then the totals in one line.
-pub(crate) fn text(shown: &Shown<'_>, names_all: bool) -> String {
+pub(crate) fn text(shown: &Shown<'_>, names_all: bool, paint: Paint) -> String {
     let mut text = String::new();
     let findings = &shown.checked.findings;
     if !findings.is_empty() && shown.stack.len() > 1 {
-        for (id, layer) in shown.stack.in_merge_order() {
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "layer {}: {}", id.number(), layer.source);
-        }
+        text.push_str(&legend(shown.stack));
         text.push('\n');
     }
     for group in
         findings.chunk_by(|one, other| (one.rule, one.severity) == (other.rule, other.severity))
     {
-        put_group(&mut text, group, shown.stack.len() > 1, names_all);
+        put_group(&mut text, group, shown.stack.len() > 1, names_all, paint);
     }
     let _ = writeln!(text, "{}", totals(shown));
     text
 }
 
-fn put_group(text: &mut String, group: &[Finding], names_layers: bool, names_all: bool) {
+fn put_group(
+    text: &mut String,
+    group: &[Finding],
+    names_layers: bool,
+    names_all: bool,
+    paint: Paint,
+) {
     let Some(first) = group.first() else {
         return;
     };
     let rule = find(first.rule);
     let summary = rule.map_or("", |rule| rule.summary);
-    let _ = writeln!(text, "{}: {summary} [{}]", first.severity, first.rule);
+    let severity = first.severity.to_string();
+    let severity = match first.severity {
+        Severity::Error => paint.red(&severity),
+        Severity::Warning => paint.yellow(&severity),
+        Severity::Note => severity,
+    };
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "{severity}: {} [{}]", paint.bold(summary), first.rule);
     let named = if names_all { group.len() } else { CAP };
     for finding in group.iter().take(named) {
         let mut place = String::new();
@@ -95,12 +107,6 @@ fn totals(shown: &Shown<'_>) -> String {
     let counts =
         Severity::ALL.map(|severity| count(shown.checked.count(severity), &severity.to_string()));
     format!("{}: {judged}, {of}", counts.join(", "))
-}
-
-/// `1 file`, `2 files`.
-pub(crate) fn count(number: usize, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
 }
 
 /// The JSON object of the contract.

@@ -9,10 +9,10 @@ use slashopt::entry::{Kind, Object};
 use slashopt::merge::Origin;
 use slashopt::packages::{Cure, Ecosystem, Package, PackageId, PackageSet, SharedClasses, State};
 
-use super::check_text::count;
 use super::collisions::Found;
 use super::json as shape;
 use super::report::Paint;
+use super::words::{count, count_bytes};
 
 /// How many packages are told where not all are asked for.
 const CAP: usize = 20;
@@ -370,10 +370,4 @@ fn is_single(set: &PackageSet) -> bool {
         set.ecosystem,
         Ecosystem::Library | Ecosystem::Command | Ecosystem::Extension
     )
-}
-
-/// `1 byte`, `2 bytes`.
-pub(crate) fn count_bytes(bytes: u64) -> String {
-    let plural = if bytes == 1 { "" } else { "s" };
-    format!("{bytes} byte{plural}")
 }

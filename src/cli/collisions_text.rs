@@ -8,10 +8,10 @@ use slashopt::entry::Kind;
 use slashopt::merge::Origin;
 use slashopt::path::{Escaped, LayerPath};
 
-use super::check_text::count;
 use super::collisions::Found;
-use super::collisions_packages::{Contests, count_bytes};
+use super::collisions_packages::Contests;
 use super::report::Paint;
+use super::words::{count, count_bytes, legend};
 
 /// How many conflicts of kind are listed where not all are asked for.
 const CONFLICTS: usize = 20;
@@ -22,16 +22,14 @@ const FILES: usize = 5;
 
 pub(crate) fn text(found: Found<'_>, names_all: bool, paint: Paint) -> String {
     let mut text = totals(found);
-    // Writing to a string does not fail.
-    for (id, layer) in found.loaded.stack.in_merge_order() {
-        let _ = writeln!(text, "layer {}: {}", id.number(), layer.source);
-    }
+    text.push_str(&legend(&found.loaded.stack));
     if let Some(runtime) = found.runtime {
         let assumed = if found.is_assumed {
             ", assumed from the folders of the layers (--runtime)"
         } else {
             ""
         };
+        // Writing to a string does not fail.
         let _ = writeln!(text, "runtime: {runtime}{assumed}");
     }
     text.push_str(&Contests(found).to_text(names_all, paint));

@@ -10,10 +10,9 @@ use slashopt::merge::{MergedTree, NodeId};
 use slashopt::packages::Package;
 use slashopt::path::{Escaped, LayerPath};
 
-use super::check_text::count;
-use super::collisions_packages::count_bytes;
 use super::diff::Compared;
 use super::report::Paint;
+use super::words::{count, count_bytes, legend};
 
 /// How many packages are listed where not all are asked for.
 const PACKAGES: usize = 40;
@@ -51,9 +50,9 @@ fn totals(compared: Compared<'_>) -> String {
 }
 
 fn put_layers(text: &mut String, side: &str, loaded: &LoadedStack) {
-    for (id, layer) in loaded.stack.in_merge_order() {
+    for line in legend(&loaded.stack).lines() {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{side}: layer {}: {}", id.number(), layer.source);
+        let _ = writeln!(text, "{side}: {line}");
     }
 }
 

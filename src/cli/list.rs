@@ -21,6 +21,7 @@ use super::layer::LayerArgs;
 use super::packages::Inventory;
 use super::report::Report;
 use super::stack::StackArgs;
+use super::words::legend;
 use super::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot list";
@@ -122,16 +123,6 @@ fn to_json(tree: &MergedTree<'_>) -> Value {
     json!({ "schema_version": shape::SCHEMA_VERSION, "nodes": nodes })
 }
 
-/// `1: base.zip`, a line each, so that the numbers below mean something.
-fn legend(loaded: &LoadedStack) -> String {
-    let mut text = String::new();
-    for (id, layer) in loaded.stack.in_merge_order() {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "layer {}: {}", id.number(), layer.source);
-    }
-    text
-}
-
 /// The layers behind a node, as in `1,3`.
 fn providers(tree: &MergedTree<'_>, id: NodeId) -> String {
     let layers: Vec<String> = tree
@@ -154,7 +145,7 @@ fn suffix(tree: &MergedTree<'_>, id: NodeId) -> String {
 }
 
 fn lines(loaded: &LoadedStack, tree: &MergedTree<'_>) -> String {
-    let mut text = legend(loaded);
+    let mut text = legend(&loaded.stack);
     tree.walk(|path, id| {
         let object = tree.object(id);
         let kind = match object.kind {
@@ -176,7 +167,7 @@ fn lines(loaded: &LoadedStack, tree: &MergedTree<'_>) -> String {
 }
 
 fn drawing(loaded: &LoadedStack, tree: &MergedTree<'_>) -> String {
-    let mut text = legend(loaded);
+    let mut text = legend(&loaded.stack);
     text.push_str("/opt\n");
     draw(tree, NodeId::ROOT, &mut String::new(), &mut text);
     text

@@ -43,6 +43,7 @@ mod stack;
 mod start;
 mod which;
 mod which_module;
+mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

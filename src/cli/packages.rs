@@ -11,6 +11,7 @@ use slashopt::packages::{
 use slashopt::runtime::Runtime;
 
 use super::json as shape;
+use super::words::legend;
 
 /// The packages of a stack, and for whom they were compared.
 #[derive(Clone, Copy)]
@@ -54,11 +55,7 @@ impl<'a> Inventory<'a> {
                 self.verdict(id, package, set),
             ]
         }));
-        let mut text = String::new();
-        // Writing to a string does not fail.
-        for (id, layer) in self.loaded.stack.in_merge_order() {
-            let _ = writeln!(text, "layer {}: {}", id.number(), layer.source);
-        }
+        let mut text = legend(&self.loaded.stack);
         let widths: [usize; 7] = std::array::from_fn(|column| {
             let cells = rows.iter().filter_map(|row| row.get(column));
             cells.map(|cell| cell.chars().count()).max().unwrap_or(0)

@@ -66,7 +66,9 @@ impl fmt::Display for LayerPlace {
         write!(
             formatter,
             "layer {} of {} (`{}`)",
-            self.number, self.of, self.source
+            self.number,
+            self.of,
+            Escaped(self.source.as_bytes())
         )
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::entry::Kind;
 use crate::layer::{LayerId, LayerNodeId};
 use crate::merge::{MergedTree, NodeId, Origin};
-use crate::path::LayerPath;
+use crate::path::{Escaped, LayerPath};
 use crate::runtime::Runtime;
 
 impl Packages {
@@ -58,9 +58,9 @@ impl Packages {
                     sum.saturating_add(tree.object_of(Origin { layer, node }).size)
                 }),
                 ecosystem: found.ecosystem,
-                name: found.name,
-                display_name: found.display_name,
-                version: found.version,
+                name: printable(found.name),
+                display_name: printable(found.display_name),
+                version: found.version.map(printable),
                 layer,
                 path,
                 folder: found.folder,
@@ -87,6 +87,15 @@ impl Packages {
         packages.sets = sets;
         packages.shared_classes = shared;
         packages
+    }
+}
+
+/// What metadata says is printed, and must not write over a terminal.
+fn printable(text: String) -> String {
+    if text.contains(char::is_control) {
+        Escaped(text.as_bytes()).to_string()
+    } else {
+        text
     }
 }
 
@@ -441,7 +450,7 @@ impl Comparison<'_, '_> {
                 winner,
                 loser,
                 count,
-                example: example.replace('/', "."),
+                example: printable(example.replace('/', ".")),
             })
             .collect()
     }

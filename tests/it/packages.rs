@@ -1024,6 +1024,39 @@ print('\\n'.join(errors) or 'valid')
 }
 
 #[test]
+fn what_metadata_says_does_not_write_over_a_terminal() {
+    let sandbox = Sandbox::new();
+    let layer = |version: &str| {
+        archive([
+            file("python/x/__init__.py", version),
+            file(
+                format!("python/x-{}.dist-info/METADATA", version.len()),
+                format!("Name: x\x1b[2J\nVersion: {version}\x07\n"),
+            ),
+            file(
+                "nodejs/node_modules/y/package.json",
+                format!(r#"{{"name":"y\u001b[2J","version":"{version}\u000a"}}"#),
+            ),
+        ])
+    };
+    let layers = ["a\nb.zip", "two.zip"];
+    sandbox.archive(layers[0], &layer("1"));
+    sandbox.archive(layers[1], &layer("20"));
+    for (command, status) in [
+        (&["collisions"][..], 0),
+        (&["list", "--packages"], 0),
+        (&["check"], 0),
+        (&["which", "--module", "x", "--runtime", "python3.12"], 0),
+        (&["diff"], 1),
+    ] {
+        let told = sandbox.slashopt([command, &layers].concat()).status(status);
+        let printed = told.stdout();
+        assert!(!printed.contains(['\x1b', '\x07']), "{printed:?}");
+        assert!(printed.contains("a\\x0ab.zip"), "{printed}");
+    }
+}
+
+#[test]
 fn the_list_is_the_same_with_any_number_of_threads() {
     let sandbox = Sandbox::new();
     let layers = five();

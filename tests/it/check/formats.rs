@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::check::{checked, stack};
-use crate::support::command::{Sandbox, skip_without};
+use crate::support::command::{Sandbox, skip_without, without_colours};
 use crate::support::zip::{Archive, archive, file, link};
 
 /// A layer that breaks rules of each severity, and one that overrides part of it.
@@ -48,6 +48,24 @@ note: what the packing system left behind [junk-file]
     assert!(told.stdout().starts_with(expected), "{}", told.stdout());
     let last = told.stdout().lines().last().unwrap_or_default();
     assert!(last.ends_with("rules, 5 files of 2 layers"), "{last}");
+}
+
+#[test]
+fn colour_is_never_the_only_sign() {
+    let (sandbox, arguments) = stack(bad());
+    let printed = |when: &str| {
+        let arguments = arguments.iter().map(String::as_str);
+        let told = sandbox.slashopt(arguments.chain(["--color", when]));
+        told.status(1).stdout().to_owned()
+    };
+    let coloured = printed("always");
+    assert!(
+        coloured.contains("\x1b[31merror\x1b[0m: ")
+            && coloured.contains("\x1b[33mwarning\x1b[0m: "),
+        "{coloured}"
+    );
+    assert_eq!(without_colours(&coloured), printed("never"));
+    assert_eq!(printed("auto"), printed("never"), "to a pipe");
 }
 
 #[test]

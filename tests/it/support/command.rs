@@ -470,3 +470,12 @@ pub(crate) fn skip_without(tool: &str) -> bool {
     }
     !is_there
 }
+
+/// What is left of a text without the codes that colour it.
+pub(crate) fn without_colours(text: &str) -> String {
+    [31, 32, 33, 1, 0]
+        .iter()
+        .fold(text.to_owned(), |text, code| {
+            text.replace(&format!("\x1b[{code}m"), "")
+        })
+}
