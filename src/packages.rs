@@ -22,6 +22,7 @@ mod json;
 mod node;
 mod others;
 mod python;
+mod scope;
 mod search_order;
 
 use std::fmt;
@@ -34,6 +35,7 @@ pub use cure::{Cure, Cures};
 pub use facts::{Fact, Facts, Gem, Manifest, Recorded, read, wanted};
 pub use jar::{Coordinates, Jar};
 pub use json::Value;
+pub use scope::Scope;
 pub(crate) use search_order::{gem_order, java_order, searched};
 
 /// What kind of thing a package is, which decides how a runtime finds it.

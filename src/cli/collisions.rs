@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use slashopt::collisions::{Collision, Collisions, Explanation, SameBytes};
 use slashopt::environment::implied_runtimes;
 use slashopt::host::budget::Budget;
-use slashopt::host::inspect::package_facts;
+use slashopt::host::inspect::facts_of_several;
 use slashopt::host::source::LoadedStack;
 use slashopt::merge::{MergedTree, Origin};
 use slashopt::packages::{Cures, Packages};
@@ -103,9 +103,9 @@ pub(crate) fn run(arguments: &CollisionsArgs, global: &GlobalArgs, report: &Repo
     let packages = if format == Format::Csv {
         Packages::default()
     } else {
-        let facts = pool.install(|| package_facts(&loaded, &budget));
-        let facts = facts.map_err(|error| Failure::host(WHAT, error))?;
-        Packages::of(&tree, &facts, runtime)
+        let facts = pool.install(|| facts_of_several(&loaded, &budget));
+        let (scope, facts) = facts.map_err(|error| Failure::host(WHAT, error))?;
+        Packages::within(&scope, &tree, &facts, runtime)
     };
     let found = Found {
         loaded: &loaded,

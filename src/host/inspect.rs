@@ -10,7 +10,7 @@ use crate::archive::Refusal;
 use crate::entry::Kind;
 use crate::layer::{LayerForm, LayerId, LayerNodeId};
 use crate::merge::Origin;
-use crate::packages::{self, Facts};
+use crate::packages::{self, Facts, Scope};
 
 /// Fewer are not worth a reader's buffers, which cost as much to make as fifty small files to read; more would keep threads waiting
 /// for the last one.
@@ -165,6 +165,26 @@ fn first_of(failed: Option<HostError>, error: HostError) -> HostError {
 /// As [`inspect`].
 pub fn package_facts(loaded: &LoadedStack, budget: &Budget) -> Result<Facts, HostError> {
     facts_of(loaded, &packages::wanted(&loaded.stack), budget)
+}
+
+/// The same of the packages that may be there several times, and which these are.
+///
+/// # Errors
+///
+/// As [`inspect`].
+pub fn facts_of_several(
+    loaded: &LoadedStack,
+    budget: &Budget,
+) -> Result<(Scope, Facts), HostError> {
+    let mut scope = Scope::of_several(&loaded.stack);
+    let wanted = scope.wanted(&loaded.stack);
+    let mut facts = facts_of(loaded, &wanted, budget)?;
+    if scope.widen(&loaded.stack, &facts) {
+        let mut others = scope.wanted(&loaded.stack);
+        others.retain(|file| wanted.binary_search(file).is_err());
+        facts.extend(facts_of(loaded, &others, budget)?);
+    }
+    Ok((scope, facts))
 }
 
 /// Reads what these files say of packages.

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::contents::Contents;
 use super::facts::{Fact, Facts};
+use super::scope::Scope;
 use super::search_order::{SearchOrder, gem_order, java_order};
 use super::{
     Ecosystem, Found, Leftover, Package, PackageId, PackageSet, Packages, SharedClasses, State,
-    node, others, python,
+    node, others, python, search_order,
 };
 use crate::entry::Kind;
 use crate::layer::{LayerId, LayerNodeId};
@@ -21,14 +22,25 @@ impl Packages {
     /// runtime of their language would without one. `facts` is what [`super::read`] made of the files that [`super::wanted`]
     /// names; of what is missing in it, the names of files speak.
     pub fn of(tree: &MergedTree<'_>, facts: &Facts, runtime: Option<&Runtime>) -> Self {
+        Self::within(&Scope::everything(), tree, facts, runtime)
+    }
+
+    /// The same of those in a scope, of which `facts` holds what [`Scope::wanted`] names.
+    pub fn within(
+        scope: &Scope,
+        tree: &MergedTree<'_>,
+        facts: &Facts,
+        runtime: Option<&Runtime>,
+    ) -> Self {
         let sights = Sights::of(tree);
         let order = SearchOrder::of(tree, runtime);
         let mut found: Vec<(LayerId, LayerPath, Found)> = Vec::new();
-        for (id, layer) in tree.stack().in_merge_order() {
+        let layers = tree.stack().in_merge_order();
+        for (id, layer) in layers.filter(|&(id, _)| scope.is_in(id)) {
             let contents = Contents::new(id, layer);
             let mut here = Vec::new();
-            python::find(&contents, facts, &mut here);
-            node::find(&contents, facts, &mut here);
+            python::find(&contents, facts, scope, &mut here);
+            node::find(&contents, facts, scope, &mut here);
             others::find(&contents, facts, &mut here);
             found.extend(
                 here.into_iter()
@@ -99,13 +111,14 @@ fn printable(text: String) -> String {
     }
 }
 
-/// A module without metadata is the distribution's that has a module of this name in another layer: somebody left the metadata
-/// out to save space.
+/// A module without metadata is the distribution's that has a module of this name in another layer, or another folder that is
+/// searched: somebody left the metadata out to save space.
 fn name_bare_modules(found: &mut [(LayerId, LayerPath, Found)]) {
     let mut owners: HashMap<String, BTreeSet<String>> = HashMap::new();
     let is_bare = |found: &Found| found.version.is_none() && found.metadata.is_empty();
     for (_, _, found) in found.iter() {
-        if found.ecosystem == Ecosystem::Python && !is_bare(found) {
+        let is_found = search_order::is_searched(Ecosystem::Python, &found.folder);
+        if found.ecosystem == Ecosystem::Python && !is_bare(found) && is_found {
             for module in &found.modules {
                 let owners = owners.entry(module.clone()).or_default();
                 owners.insert(found.name.clone());

@@ -18,13 +18,12 @@ pub(crate) struct Contents<'l> {
 
 impl<'l> Contents<'l> {
     pub(crate) fn new(id: LayerId, layer: &'l Layer) -> Self {
-        let mut order: Vec<LayerNodeId> = layer
-            .node_ids()
-            .filter(|&node| node != LayerNodeId::ROOT)
-            .collect();
-        order.sort_unstable_by_key(|&node| (layer.parent(node), layer.name(node)));
-        let mut starts = vec![0; layer.node_ids().len() + 1];
-        for &node in &order {
+        let nodes = || {
+            let all = layer.node_ids();
+            all.filter(|&node| node != LayerNodeId::ROOT)
+        };
+        let mut starts: Vec<u32> = vec![0; layer.node_ids().len() + 1];
+        for node in nodes() {
             if let Some(behind) = starts.get_mut(layer.parent(node).0 as usize + 1) {
                 *behind += 1;
             }
@@ -33,6 +32,25 @@ impl<'l> Contents<'l> {
         for start in &mut starts {
             before += *start;
             *start = before;
+        }
+        // Each into the place of its directory first: what is sorted then is short.
+        let mut order = vec![LayerNodeId::ROOT; nodes().count()];
+        let mut ends = starts.clone();
+        for node in nodes() {
+            if let Some(end) = ends.get_mut(layer.parent(node).0 as usize) {
+                if let Some(place) = order.get_mut(*end as usize) {
+                    *place = node;
+                }
+                *end += 1;
+            }
+        }
+        for bounds in starts.windows(2) {
+            if let &[start, end] = bounds
+                && let Some(children) = order.get_mut(start as usize..end as usize)
+                && children.len() > 1
+            {
+                children.sort_unstable_by_key(|&child| layer.name(child));
+            }
         }
         Self {
             id,

@@ -87,18 +87,17 @@ pub type Facts = HashMap<Origin, Fact>;
 
 /// The files of a stack whose content says something about a package, in the order of layers and nodes.
 pub fn wanted(stack: &LayerStack) -> Vec<Origin> {
-    let mut wanted = Vec::new();
-    for (id, layer) in stack.in_merge_order() {
-        for node in layer.node_ids() {
-            if layer.kind(node) == Kind::File && is_wanted(layer, node) {
-                wanted.push(Origin { layer: id, node });
-            }
-        }
-    }
-    wanted
+    let files = stack.in_merge_order().flat_map(|(id, layer)| {
+        let wanted = layer.node_ids().filter(|&node| is_wanted(layer, node));
+        wanted.map(move |node| Origin { layer: id, node })
+    });
+    files.collect()
 }
 
-fn is_wanted(layer: &Layer, node: LayerNodeId) -> bool {
+pub(super) fn is_wanted(layer: &Layer, node: LayerNodeId) -> bool {
+    if layer.kind(node) != Kind::File {
+        return false;
+    }
     let parent = layer.parent(node);
     let parent_name = layer.name(parent);
     match layer.name(node) {

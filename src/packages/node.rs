@@ -2,11 +2,13 @@
 
 use super::contents::Contents;
 use super::facts::{Fact, Facts};
+use super::scope::Scope;
 use super::{Ecosystem, Found};
 use crate::layer::LayerNodeId;
 
 /// What one layer brings of Node.js.
-pub(super) fn find(contents: &Contents<'_>, facts: &Facts, found: &mut Vec<Found>) {
+pub(super) fn find(contents: &Contents<'_>, facts: &Facts, scope: &Scope, found: &mut Vec<Found>) {
+    let counts = |node| scope.has(contents.origin(node));
     for folder in contents.directories() {
         if contents.name(folder) != b"node_modules" {
             continue;
@@ -18,13 +20,19 @@ pub(super) fn find(contents: &Contents<'_>, facts: &Facts, found: &mut Vec<Found
             match contents.text(child) {
                 name if name.starts_with('@') => {
                     for &scoped in contents.children(child) {
+                        if !counts(scoped) {
+                            continue;
+                        }
                         let name = format!("{name}/{}", contents.text(scoped));
                         found.extend(package(contents, facts, folder, scoped, name));
                     }
                 }
                 // `.bin`, `.cache` and the like are npm's own.
                 name if name.is_empty() || name.starts_with('.') => {}
-                name => found.extend(package(contents, facts, folder, child, name.to_owned())),
+                name if counts(child) => {
+                    found.extend(package(contents, facts, folder, child, name.to_owned()));
+                }
+                _ => {}
             }
         }
     }

@@ -1,21 +1,23 @@
 //! Python: distributions by their metadata, and the modules that no metadata speaks for.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::contents::Contents;
-use super::facts::{Fact, Facts};
+use super::facts::{Fact, Facts, Recorded};
+use super::scope::Scope;
 use super::{Ecosystem, Found, search_order};
 use crate::layer::LayerNodeId;
 use crate::path::LayerPath;
 
 /// What one layer brings of Python.
-pub(super) fn find(contents: &Contents<'_>, facts: &Facts, found: &mut Vec<Found>) {
+pub(super) fn find(contents: &Contents<'_>, facts: &Facts, scope: &Scope, found: &mut Vec<Found>) {
+    let counts = |node| scope.has(contents.origin(node));
     for directory in contents.directories() {
         let metadata = contents
             .children(directory)
             .iter()
             .copied()
-            .filter(|&child| is_metadata(contents.text(child)));
+            .filter(|&child| is_metadata(contents.name(child)) && counts(child));
         let metadata: Vec<LayerNodeId> = metadata.collect();
         let path = contents.path(directory);
         let is_searched = search_order::is_searched(Ecosystem::Python, &path);
@@ -28,12 +30,56 @@ pub(super) fn find(contents: &Contents<'_>, facts: &Facts, found: &mut Vec<Found
             directory,
             path,
         }
-        .find(&metadata, is_searched, found);
+        .find(&metadata, |child| is_searched && counts(child), found);
     }
 }
 
-fn is_metadata(name: &str) -> bool {
-    name.ends_with(".dist-info") || name.ends_with(".egg-info")
+pub(super) fn is_metadata(name: &[u8]) -> bool {
+    name.ends_with(b".dist-info") || name.ends_with(b".egg-info")
+}
+
+/// Whether a file of this name describes the distribution whose metadata it lies in.
+pub(super) fn is_description(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"METADATA" | b"PKG-INFO" | b"RECORD" | b"installed-files.txt" | b"top_level.txt"
+    )
+}
+
+/// Whether these distributions of a directory own whatever they have a part in, and all of these modules, but for bytecode; and
+/// say so themselves.
+pub(super) fn own_alone(
+    contents: &Contents<'_>,
+    facts: &Facts,
+    directory: LayerNodeId,
+    metadata: &[LayerNodeId],
+    modules: &[LayerNodeId],
+) -> bool {
+    let folder = Folder {
+        contents,
+        facts,
+        directory,
+        path: contents.path(directory),
+    };
+    if !metadata.iter().all(|&node| folder.record(node).is_some()) {
+        return false;
+    }
+    let mut owned = HashSet::new();
+    let mut touched: HashSet<LayerNodeId> = modules.iter().copied().collect();
+    for &node in metadata {
+        let distribution = folder.distribution(node);
+        for file in distribution.files.difference(&distribution.metadata) {
+            owned.insert(*file);
+            touched.extend(folder.child_above(*file));
+        }
+    }
+    touched.into_iter().all(|child| {
+        let mut files = Vec::new();
+        contents.files_below(child, &|_| true, &mut files);
+        let is_owned =
+            |file: &LayerNodeId| owned.contains(file) || contents.name(*file).ends_with(b".pyc");
+        files.iter().all(is_owned)
+    })
 }
 
 /// The name of PEP 503: lower case, runs of `-`, `_` and `.` as one `-`.
@@ -68,7 +114,13 @@ struct Distribution {
 }
 
 impl Folder<'_, '_> {
-    fn find(&self, metadata: &[LayerNodeId], is_searched: bool, found: &mut Vec<Found>) {
+    /// Finds the distributions that this metadata describes, and the modules among what `counts` that are of none of them.
+    fn find(
+        &self,
+        metadata: &[LayerNodeId],
+        counts: impl Fn(LayerNodeId) -> bool,
+        found: &mut Vec<Found>,
+    ) {
         let mut distributions: Vec<Distribution> = metadata
             .iter()
             .map(|&node| self.distribution(node))
@@ -89,7 +141,7 @@ impl Folder<'_, '_> {
                 Some(_) if self.contents.is_directory(child) => {
                     self.adopt(child, &owners, &mut distributions);
                 }
-                None if is_searched => modules.extend(self.module(child)),
+                None if counts(child) => modules.extend(self.module(child)),
                 Some(_) | None => {}
             }
         }
@@ -114,6 +166,28 @@ impl Folder<'_, '_> {
         self.facts.get(&self.contents.origin(node?))
     }
 
+    /// What metadata says of the files of its distribution.
+    fn record(&self, metadata: LayerNodeId) -> Option<&[Recorded]> {
+        let child = |name: &[u8]| self.contents.child(metadata, name);
+        match self.fact(child(b"RECORD").or(child(b"installed-files.txt")))? {
+            Fact::Record(recorded) => Some(recorded),
+            _ => None,
+        }
+    }
+
+    /// What lies directly in the directory and holds a file, or is it.
+    fn child_above(&self, file: LayerNodeId) -> Option<LayerNodeId> {
+        let layer = self.contents.layer;
+        let mut at = file;
+        while layer.parent(at) != self.directory {
+            if at == LayerNodeId::ROOT {
+                return None;
+            }
+            at = layer.parent(at);
+        }
+        Some(at)
+    }
+
     fn distribution(&self, node: LayerNodeId) -> Distribution {
         let contents = self.contents;
         let child = |name: &[u8]| contents.child(node, name);
@@ -136,9 +210,7 @@ impl Folder<'_, '_> {
             version,
             lacking: 0,
         };
-        if let Some(Fact::Record(recorded)) =
-            self.fact(child(b"RECORD").or(child(b"installed-files.txt")))
-        {
+        if let Some(recorded) = self.record(node) {
             for one in recorded {
                 // pip --target moves scripts beside the modules, and leaves them in the RECORD where they were.
                 let path = one.path.as_slice();
@@ -259,11 +331,8 @@ impl Folder<'_, '_> {
         let code = distribution.files.difference(&distribution.metadata);
         let mut modules: BTreeSet<&str> = BTreeSet::new();
         for &file in code.filter(|&&file| is_code(contents.name(file))) {
-            let mut at = file;
-            while contents.layer.parent(at) != self.directory && at != LayerNodeId::ROOT {
-                at = contents.layer.parent(at);
-            }
-            if let Some(module) = module_name(contents.text(at)) {
+            let child = self.child_above(file);
+            if let Some(module) = child.and_then(|child| module_name(contents.text(child))) {
                 modules.insert(module);
             }
         }
@@ -272,7 +341,7 @@ impl Folder<'_, '_> {
 }
 
 /// Name and version as the name of the metadata gives them: `urllib3-2.2.1.dist-info`.
-fn named(file_name: &str) -> (String, Option<String>) {
+pub(super) fn named(file_name: &str) -> (String, Option<String>) {
     let stem = file_name
         .strip_suffix(".dist-info")
         .or_else(|| file_name.strip_suffix(".egg-info"))
@@ -290,7 +359,7 @@ pub(super) fn is_code(name: &[u8]) -> bool {
 }
 
 /// What `import` calls a file or directory: its name up to the first `.`, if that is an identifier.
-fn module_name(name: &str) -> Option<&str> {
+pub(super) fn module_name(name: &str) -> Option<&str> {
     let (module, ending) = name.split_once('.').unwrap_or((name, ""));
     let is_identifier = !module.is_empty()
         && !module.starts_with(|first: char| first.is_ascii_digit())

@@ -43,6 +43,7 @@ mod destination;
 
 /// Nothing leads out of the place where a root is built: not without `openat2`, not for an attacker, not by any call.
 mod containment;
+mod contested;
 
 /// Every system call fails once: all or nothing, and what is left is named.
 mod faults;
