@@ -12,7 +12,7 @@ use slashopt::packages::{Cure, Ecosystem, Package, PackageId, PackageSet, Shared
 use super::collisions::Found;
 use super::json as shape;
 use super::report::Paint;
-use super::words::{count, count_bytes};
+use super::words::{count, count_bytes, listed};
 
 /// How many packages are told where not all are asked for.
 const CAP: usize = 20;
@@ -114,7 +114,7 @@ impl<'a> Contests<'a> {
                 } else {
                     "over"
                 };
-                format!("{winner} {over} {}", losers.join(", "))
+                format!("{winner} {over} {}", listed(losers))
             }
             _ => members.join(" and "),
         };

@@ -11,7 +11,7 @@ use slashopt::path::{Escaped, LayerPath};
 use super::collisions::Found;
 use super::collisions_packages::Contests;
 use super::report::Paint;
-use super::words::{count, count_bytes, legend};
+use super::words::{count, count_bytes, legend, listed};
 
 /// How many conflicts of kind are listed where not all are asked for.
 const CONFLICTS: usize = 20;
@@ -205,7 +205,7 @@ fn sides(found: Found<'_>, collision: &Collision) -> String {
         }
         _ => String::new(),
     };
-    format!("{winner}{at} over {}", losers.join(", "))
+    format!("{winner}{at} over {}", listed(&losers))
 }
 
 fn side(found: Found<'_>, origin: Origin, names_mode: bool) -> String {

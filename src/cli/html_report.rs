@@ -19,14 +19,13 @@ use slashopt::host::output::Output;
 use slashopt::host::source::LoadedStack;
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, NodeId};
-use slashopt::packages::{Cures, Packages, State};
+use slashopt::packages::{Cures, PackageSet, Packages, State};
 use slashopt::path::Escaped;
 use slashopt::quota::MAX_UNZIPPED_BYTES;
 use slashopt::runtime::Architecture;
 
 use super::check::{ARCHITECTURE_HELP, parse_architecture, read_everything};
 use super::env::RUNTIME_HELP;
-
 use super::failure::Failure;
 use super::layer::LayerArgs;
 use super::report::Report;
@@ -95,14 +94,8 @@ pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Repo
     subject.packages = Some(&packages);
     subject.admitted = &contents.admitted;
     let checked = check(&subject, &Policy::default());
-    let collisions = classify(
-        &loaded,
-        &tree,
-        SameBytes::ByComparison,
-        &pool,
-        &budget,
-        WHAT,
-    )?;
+    let means = SameBytes::ByComparison;
+    let collisions = classify(&loaded, &tree, means, &pool, &budget, WHAT)?;
     let data = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "quota": MAX_UNZIPPED_BYTES,
@@ -243,7 +236,10 @@ fn finding(finding: &Finding) -> Value {
 fn inventory(loaded: &LoadedStack, packages: &Packages) -> Value {
     let cures = Cures::new(packages, &loaded.stack);
     let mut rows = Vec::with_capacity(packages.all.len());
-    for set in &packages.sets {
+    // What is there several times first, the gravest before all.
+    let mut sets: Vec<&PackageSet> = packages.sets.iter().collect();
+    sets.sort_by_key(|set| std::cmp::Reverse((set.is_contested(), set.state)));
+    for set in sets {
         let cure = cures.of(set).map(|cure| cure.to_string());
         for &id in &set.members {
             let Some(package) = packages.get(id) else {
@@ -253,7 +249,8 @@ fn inventory(loaded: &LoadedStack, packages: &Packages) -> Value {
                 (None, ..) => "not searched",
                 (_, false, _) => "shadowed",
                 (.., State::Mixed) => "mixed",
-                (.., State::Clean | State::Parallel) => "yes",
+                (.., State::Parallel) => "one of several",
+                (.., State::Clean) => "yes",
             };
             rows.push(json!({
                 "ecosystem": package.ecosystem.to_string(),

@@ -17,6 +17,16 @@ pub(crate) fn count_bytes(bytes: u64) -> String {
     format!("{bytes} byte{plural}")
 }
 
+/// `a, b, c`, and of a long list the first ones: Lambda has five layers, and `which` tells everything of a path.
+pub(crate) fn listed(all: &[String]) -> String {
+    const MOST: usize = 8;
+    let named = all.get(..MOST).unwrap_or(all).join(", ");
+    match all.len().saturating_sub(MOST) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
 /// `layer 1: base.zip`, a line each, so that the numbers below mean something.
 pub(crate) fn legend(stack: &LayerStack) -> String {
     let mut text = String::new();

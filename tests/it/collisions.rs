@@ -244,6 +244,41 @@ files
 }
 
 #[test]
+fn of_many_layers_the_first_ones_are_named() {
+    let layer = |number: usize| {
+        archive([
+            file("conf", "x".repeat(number)),
+            file("bin/tool", "x".repeat(number)),
+        ])
+    };
+    let sandbox = Sandbox::new();
+    let names: Vec<String> = (1..=60).map(|number| format!("{number}.zip")).collect();
+    for (name, number) in names.iter().zip(1..) {
+        sandbox.archive(name, &layer(number));
+    }
+    let arguments = format!("{} --quota off", names.join(" "));
+    let told = text(&sandbox, &arguments);
+    let line = |start: &str| {
+        let line = told.lines().find(|line| line.trim().starts_with(start));
+        line.unwrap_or_else(|| panic!("no {start}: {told}"))
+    };
+    let packages = line("clean    command tool: layer 60");
+    assert!(
+        packages.contains(" over layer 59 (59 bytes), "),
+        "{packages}"
+    );
+    assert!(
+        packages.ends_with("layer 52 (52 bytes) and 51 more"),
+        "{packages}"
+    );
+    let files = line("content  conf: layer 60");
+    assert!(
+        files.ends_with("layer 52 (52 bytes) and 51 more"),
+        "{files}"
+    );
+}
+
+#[test]
 fn colour_is_never_the_only_sign() {
     let sandbox = every_way();
     let plain = text(&sandbox, "1.zip 2.zip --color never");

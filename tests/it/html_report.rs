@@ -274,16 +274,15 @@ fn packages_and_findings_are_told_in_tables() {
         return;
     };
     let packages = texts(&seen["packages"]);
+    assert_eq!(packages.len(), 4, "{packages:?}");
     assert!(
-        packages.iter().any(|row| row.contains("tool")
-            && row.contains("2.0 2: new.zip mixed")
-            && row.contains("zip -d")),
+        packages[0]
+            .starts_with("python tool remove tool 1.0 from layer 1 of 2 (`old.zip`): zip -d ")
+            && packages[0].contains(" 2.0 2: new.zip mixed "),
         "{packages:?}"
     );
     assert!(
-        packages
-            .iter()
-            .any(|row| row.contains("tool 1.0 1: old.zip shadowed")),
+        packages[1].starts_with("python tool 1.0 1: old.zip shadowed "),
         "{packages:?}"
     );
     let findings = texts(&seen["findings"]);

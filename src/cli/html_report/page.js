@@ -10,7 +10,8 @@ const inkOn = (layer) => (DARK_ONES.has(colour(layer)) ? "#ffffff" : "#10151a");
 // The last part of a path names a layer, unless two have the same.
 const lastPart = (source) => source.split("/").findLast((part) => part) ?? source;
 const isTold = new Set(data.layers.map((layer) => lastPart(layer.source))).size === data.layers.length;
-const layerName = (layer) => `${layer}: ${isTold ? lastPart(data.layers[layer - 1].source) : data.layers[layer - 1].source}`;
+// The number and what follows it stay together.
+const layerName = (layer) => `${layer}:\u00a0${isTold ? lastPart(data.layers[layer - 1].source) : data.layers[layer - 1].source}`;
 
 const element = (tag, properties = {}, ...children) => {
   const made = Object.assign(document.createElement(tag), properties);
@@ -49,7 +50,7 @@ const tile = (value, label, target, style = "") =>
   element("div", { className: "tile" }, element("b", { className: style, textContent: value }),
     target ? element("a", { href: target, textContent: label }) : element("span", { textContent: label }));
 document.getElementById("tiles").append(
-  tile(count(data.layers.length), data.layers.length === 1 ? "layer" : "layers"),
+  tile(count(data.layers.length), data.layers.length === 1 ? "layer" : "layers", "#layers-title"),
   tile(count(data.files), `${data.files === 1 ? "file" : "files"} in the root`, "#tree-title"),
   tile(`${Math.round((unzipped / data.quota) * 100)} %`, "of Lambda's 250 MB", "#layers-title", unzipped >= data.quota ? "error" : ""),
   tile(count(severities.get("error") ?? 0), "would fail in the cloud", "#findings", severities.get("error") ? "error" : ""),
@@ -312,7 +313,7 @@ table("packages", "Packages", "No layer has a package that is known here.", data
   { title: "Version", value: (row) => row.version },
   { title: "Layer", value: (row) => layerName(row.layer), cell: (row) => layerCell(row.layer) },
   { title: "Found", value: (row) => row.found,
-    cell: (row) => element("span", { className: ["mixed", "shadowed"].includes(row.found) ? "warning" : "", textContent: row.found }) },
+    cell: (row) => element("span", { className: ["mixed", "one of several", "shadowed"].includes(row.found) ? "warning" : "", textContent: row.found }) },
   { title: "Files", value: (row) => row.files, cell: (row) => count(row.files), isNumber: true },
   { title: "Size", value: (row) => row.size, cell: (row) => bytes(row.size), isNumber: true },
 ], { title: "Every ecosystem", value: (row) => row.ecosystem });
