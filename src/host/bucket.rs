@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::{ObjectStore, RetryConfig};
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, RetryConfig};
 
 /// How long a request is tried again that a service does not answer, or not well.
 const PATIENCE: Duration = Duration::from_secs(30);
