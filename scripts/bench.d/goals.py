@@ -2,6 +2,8 @@
 
 import statistics
 
+import registry
+
 MIB = 1 << 20
 
 
@@ -51,6 +53,15 @@ class Goals:
         if floor and floor["samples"]:
             self.judge("five: merging and planning", part(floor["samples"], "plan_wall") * 1e3, 5, "ms")
         self.judge("start: --version over /bin/true", self.extras["start"]["milliseconds"], 0.5, "ms")
+        return self.judged
+
+    def of_the_registry(self):
+        """The goals of the registry's server; a rate is judged by what moto's is of it."""
+        figures = self.extras["registry"]
+        ours, its = (registry.median(figures, "GetLayerVersion", server, "rate") for server in ("slashopt", "moto"))
+        self.judge("GetLayerVersion: rate of moto / ours", its / ours, 0.05)
+        published = figures["samples"][registry.PUBLISHING]["slashopt"]
+        self.judge("PublishLayerVersion: peak RSS", max(sample["peak"] for sample in published) / MIB, 256, "MiB")
         return self.judged
 
 
