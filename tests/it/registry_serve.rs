@@ -126,9 +126,22 @@ fn the_commands_and_the_server_have_one_store() {
         .slashopt(["extract", "deps:1", "deps", "--into", "opt"])
         .success();
     assert_eq!(sandbox.tree("opt").text("python/m.py"), "second");
+    // The server has seen the version, and what is deleted is gone all the same.
+    let path = format!("{LAYERS}/deps/versions/2");
+    let newest = || {
+        let listed = server.request("GET", LAYERS, "", b"").json();
+        listed["Layers"][0]["LatestMatchingVersion"]["Version"].clone()
+    };
+    assert_eq!(server.request("GET", &path, "", b"").status, 200);
+    assert_eq!(newest(), 2);
     sandbox.slashopt(["registry", "delete", "deps:2"]).success();
-    let gone = server.request("GET", &format!("{LAYERS}/deps/versions/2"), "", b"");
-    assert_eq!(gone.status, 404);
+    assert_eq!(server.request("GET", &path, "", b"").status, 404);
+    assert_eq!(newest(), 1);
+    // And what is published is there.
+    sandbox
+        .slashopt(["registry", "publish", "deps", "a.zip"])
+        .success();
+    assert_eq!(newest(), 3);
 }
 
 #[test]

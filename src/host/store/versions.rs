@@ -12,7 +12,7 @@ use crate::registry::request::{Listing, Publish};
 use crate::registry::version::{Filter, Found, Marker};
 use crate::registry::{Account, LayerArn, LayerName, LayerVersion, Region, VersionArn};
 
-/// Objects that are asked for at once.
+/// Objects that are asked for at once, where asking takes its time.
 pub(super) const AT_ONCE: usize = 16;
 /// How often an object is asked for that was said to be there and is not: a store that is about to decide who created it.
 const UNDECIDED_TRIES: usize = 100;
@@ -174,24 +174,15 @@ impl Store {
         listing: &Listing,
     ) -> Result<Page, StoreError> {
         let root = layers_of(account, region);
-        let listed = self
-            .objects
-            .list_with_delimiter(Some(&root))
-            .await
-            .map_err(StoreError::object("list", &root))?;
-        let mut names: Vec<LayerName> = listed
-            .common_prefixes
-            .iter()
-            .filter_map(|folder| folder.filename()?.parse().ok())
-            .filter(|name: &LayerName| {
-                let after = listing.after.as_deref();
-                after.is_none_or(|after| name.as_str() > after)
-            })
-            .collect();
+        let mut names = self.folders(&root).await?;
+        names.retain(|name| {
+            let is_later = listing.after.as_ref().is_none_or(|after| name > after);
+            is_later && name.parse::<LayerName>().is_ok()
+        });
         names.sort_unstable();
         let items = stream::iter(names)
-            .map(|name| self.newest_matching(root.clone().join(name.as_str()), &listing.filter))
-            .buffered(AT_ONCE)
+            .map(|name| self.newest_matching(root.clone().join(name), &listing.filter))
+            .buffered(self.at_once())
             .try_filter_map(|found| std::future::ready(Ok(found)))
             .take(listing.items + 1)
             .try_collect()
@@ -232,6 +223,17 @@ impl Store {
         })))
     }
 
+    /// The names of the folders in a folder.
+    async fn folders(&self, folder: &Key) -> Result<Vec<String>, StoreError> {
+        if let Some(Ok(names)) = self.local.as_ref().map(|local| local.folders(folder)) {
+            return Ok(names);
+        }
+        let listed = self.objects.list_with_delimiter(Some(folder)).await;
+        let listed = listed.map_err(StoreError::object("list", folder))?;
+        let names = listed.common_prefixes.iter().filter_map(Key::filename);
+        Ok(names.map(str::to_owned).collect())
+    }
+
     async fn newest_matching(
         &self,
         folder: Key,
@@ -260,10 +262,15 @@ impl Store {
         stream::iter((1..=highest).rev())
             .filter(|number| std::future::ready(!deleted.contains(number)))
             .map(|number| self.version(folder, number))
-            .buffered(AT_ONCE)
+            .buffered(self.at_once())
             .try_filter_map(|found| {
                 std::future::ready(Ok(found.filter(|version| filter.matches(version))))
             })
+    }
+
+    /// How many objects are asked for before it is known how many are wanted.
+    const fn at_once(&self) -> usize {
+        if self.local.is_some() { 1 } else { AT_ONCE }
     }
 
     /// A version as it was published, deleted or not.
@@ -315,6 +322,9 @@ impl Store {
     /// The numbers of all versions of a layer that are deleted.
     async fn deleted(&self, folder: &Key) -> Result<HashSet<u64>, StoreError> {
         let folder = folder.clone().join("deleted");
+        if let Some(Ok(names)) = self.local.as_ref().map(|local| local.objects(&folder)) {
+            return Ok(names.iter().filter_map(|name| name.parse().ok()).collect());
+        }
         let marks = self.objects.list(Some(&folder));
         marks
             .try_filter_map(|mark| {
