@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -77,6 +78,34 @@ fn identical_content_is_kept_once() {
         (&2.into(), &1.into())
     );
     assert_eq!(blobs(&store(&sandbox)), 1);
+}
+
+#[test]
+fn an_archive_is_for_whoever_may_read_the_rest_of_the_store() {
+    let sandbox = Sandbox::new();
+    layer(&sandbox, "a.zip", "one");
+    layer(&sandbox, "b.zip", "two");
+    // The first one is copied, as its folder is not there; the second only gets a name.
+    publish(&sandbox, "deps", "a.zip");
+    publish(&sandbox, "deps", "b.zip");
+    let store = store(&sandbox);
+    let mode = |path: &Path| {
+        fs::metadata(path)
+            .expect("it is there")
+            .permissions()
+            .mode()
+    };
+    let expected = mode(&store.join("format"));
+    let kept: Vec<u32> = fs::read_dir(store.join("blobs"))
+        .expect("it is there")
+        .map(|blob| mode(&blob.expect("it can be listed").path()))
+        .collect();
+    assert_eq!(kept, [expected; 2]);
+    assert_eq!(
+        fs::read_dir(store).expect("it is there").count(),
+        3,
+        "blobs, format, layers"
+    );
 }
 
 #[test]

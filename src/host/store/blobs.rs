@@ -2,13 +2,16 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use object_store::path::Path as Key;
 use object_store::{GetResult, ObjectStoreExt as _};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::garbage::trash_of;
@@ -91,7 +94,7 @@ impl Store {
     /// No file can be made there.
     pub fn spool(&self) -> io::Result<Spool> {
         let file = match &self.location {
-            Location::Directory(path) => tempfile::tempfile_in(path)?,
+            Location::Directory(path) => nameless_in(path)?,
             #[cfg(feature = "s3")]
             Location::Bucket { .. } => tempfile::tempfile()?,
         };
@@ -129,6 +132,12 @@ impl Store {
             source,
         };
         // An object appears whole, and this one can only ever have these bytes: whoever comes second changes nothing.
+        if let Some(local) = &self.local {
+            let (file, path) = (archive.file().map_err(failed)?, local.path(&key));
+            if elsewhere(move || name(&file, &path)).await {
+                return Ok(());
+            }
+        }
         if archive.bytes <= PART_BYTES as u64 {
             let bytes = read_part(&archive.file, 0, archive.bytes).map_err(failed)?;
             let put = self.objects.put(&key, bytes.into()).await;
@@ -209,6 +218,44 @@ impl Store {
     pub fn blob_in(store: &Path, digest: &Digest) -> PathBuf {
         store.join("blobs").join(digest.hex())
     }
+}
+
+/// A file that has no name and gets its place when it is wanted there; where there are no such files, one whose name is gone.
+fn nameless_in(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(folder, flags, Mode::from_raw_mode(0o666));
+    opened.map_or_else(|_| tempfile::tempfile_in(folder), |file| Ok(file.into()))
+}
+
+/// Gives a file its name, which spares copying it, and has both on the disk; `false` where it has to be copied: the name is taken,
+/// the file had one before, its folder is not there, or there is no `/proc`.
+fn name(file: &File, path: &Path) -> bool {
+    let link = || {
+        // One file with two names is not renamed from one to the other, and that is how garbage is put aside and back.
+        if file.metadata()?.nlink() > 0 {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        // What collects garbage sees when it was kept, not when it came.
+        file.set_modified(SystemTime::now())?;
+        file.sync_all()?;
+        let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+        rustix::fs::linkat(CWD, nameless, CWD, path, AtFlags::SYMLINK_FOLLOW)?;
+        File::open(path.parent().unwrap_or(path))?.sync_all()
+    };
+    let linked = link();
+    if let Err(error) = &linked {
+        tracing::debug!(%error, path = %path.display(), "copied");
+    }
+    linked.is_ok()
+}
+
+/// Does what takes long where it keeps nobody from being answered, in a process that answers.
+async fn elsewhere(work: impl FnOnce() -> bool + Send + 'static) -> bool {
+    #[cfg(feature = "serve")]
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        return runtime.spawn_blocking(work).await.unwrap_or(false);
+    }
+    work()
 }
 
 /// The next bytes of a file, at most [`PART_BYTES`].
