@@ -9,6 +9,7 @@ use std::io::Write;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use memchr::memchr2;
 
 use crate::registry::request::MAX_BODY_BYTES;
 use crate::registry::{ApiError, Code};
@@ -114,7 +115,7 @@ impl<W: Write> Upload<W> {
     pub(super) fn push(&mut self, mut bytes: &[u8]) -> Result<(), UploadError> {
         while !bytes.is_empty() {
             if self.state == State::Archive {
-                let end = bytes.iter().position(|&byte| matches!(byte, b'"' | b'\\'));
+                let end = memchr2(b'"', b'\\', bytes);
                 let (run, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
                 self.take(run)?;
                 bytes = rest;
