@@ -11,6 +11,8 @@
 //! All content is held in memory, so it is not for stacks that do not fit there.
 //!
 //! `cargo bench --bench floor -- DIRECTORY THREADS LAYER...`
+//!
+//! With `--compared` for the directory it is the floor of `collisions` instead (`compared`).
 
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +21,8 @@
     clippy::cast_precision_loss,
     reason = "a measurement that cannot be made says so by panicking"
 )]
+
+mod compared;
 
 use std::fs::File;
 use std::io::Write as _;
@@ -39,7 +43,7 @@ use slashopt::host::root::{
 };
 use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack, Source};
 use slashopt::layer::LayerForm;
-use slashopt::merge::{LinkedDirectory, MergedTree, NodeId};
+use slashopt::merge::{LinkedDirectory, MergedTree, NodeId, Origin};
 use slashopt::path::LayerPath;
 use slashopt::plan::{ExtractPlan, Limits};
 
@@ -63,15 +67,11 @@ fn main() {
     let inputs: Vec<LayerInput> = arguments
         .map(|layer| LayerInput::Path(layer.into()))
         .collect();
+    if directory == "--compared" {
+        return compared::run(threads, &inputs);
+    }
     let budget = Budget::default();
-    let options = LoadOptions {
-        limits: Limits {
-            max_bytes: u64::MAX,
-            max_entries: u64::MAX,
-        },
-        ..LoadOptions::default()
-    };
-    let (loaded, load) = timed(|| LoadedStack::load(&inputs, options, &budget).expect("layers"));
+    let (loaded, load) = timed(|| load(&inputs, &budget));
     let ((tree, plan), planning) = timed(|| {
         let tree = MergedTree::merge(&loaded.stack, LinkedDirectory::Replace, &loaded.hasher);
         let plan = ExtractPlan::new(&tree);
@@ -106,6 +106,18 @@ fn main() {
     let parts = parts
         .map(|(name, (wall, cpu))| format!("\"{name}_wall\": {wall:.6}, \"{name}_cpu\": {cpu:.6}"));
     println!("{{{}, \"alone\": {alone:.6}}}", parts.join(", "));
+}
+
+/// Reads and judges the directories of all layers, however large they are.
+fn load(inputs: &[LayerInput], budget: &Budget) -> LoadedStack {
+    let options = LoadOptions {
+        limits: Limits {
+            max_bytes: u64::MAX,
+            max_entries: u64::MAX,
+        },
+        ..LoadOptions::default()
+    };
+    LoadedStack::load(inputs, options, budget).expect("layers")
 }
 
 /// Reads every archive once, in pieces that stay in the processor's cache.
@@ -148,32 +160,35 @@ fn planned(
             Ok(())
         })
         .expect("content");
-    let layer = loaded.stack.get(origin.layer).expect("a layer");
-    let compressed = match (&layer.form, loaded.source(origin.layer)) {
-        (LayerForm::Archive(archive), Some(Source::Archive(file))) => {
-            let index = layer.entry_of(origin.node).expect("an entry");
-            let entry = &archive.entries()[index as usize];
-            let header_bytes = usize::try_from(entry.longest_header()).expect("a header");
-            let mut header = vec![0; header_bytes];
-            file.read_exact_at(&mut header, entry.header_offset)
-                .expect("a header");
-            let start = archive
-                .judge_local(index, &header)
-                .expect("a sound header")
-                .data_start;
-            let mut data = vec![0; usize::try_from(entry.compressed_bytes).expect("in memory")];
-            file.read_exact_at(&mut data, entry.header_offset + start as u64)
-                .expect("data");
-            (entry.method == Method::Deflated && !content.is_empty()).then_some(data)
-        }
-        _ => None,
-    };
     Planned {
         path: tree.path(node),
         node,
-        compressed,
+        compressed: deflated(loaded, origin),
         content,
     }
+}
+
+/// What an archive holds of a file, if it is deflated and not empty.
+fn deflated(loaded: &LoadedStack, origin: Origin) -> Option<Vec<u8>> {
+    let layer = loaded.stack.get(origin.layer)?;
+    let (LayerForm::Archive(archive), Some(Source::Archive(file))) =
+        (&layer.form, loaded.source(origin.layer))
+    else {
+        return None;
+    };
+    let index = layer.entry_of(origin.node).expect("an entry");
+    let entry = &archive.entries()[index as usize];
+    let span = entry.boundary - entry.header_offset;
+    let mut data = vec![0; usize::try_from(span).expect("in memory")];
+    file.read_exact_at(&mut data, entry.header_offset)
+        .expect("data");
+    let start = archive
+        .judge_local(index, &data)
+        .expect("a sound header")
+        .data_start;
+    data.drain(..start);
+    data.truncate(usize::try_from(entry.compressed_bytes).expect("in memory"));
+    (entry.method == Method::Deflated && entry.uncompressed_bytes > 0).then_some(data)
 }
 
 /// What `work` gives, and its wall and processor seconds.
@@ -209,36 +224,56 @@ fn in_parallel<T: Sync>(
     });
 }
 
-#[allow(unsafe_code, reason = "the decoder is a C library")]
 fn inflate_all(files: &mut dyn Iterator<Item = &Planned>) {
-    use libdeflate_sys::{
-        libdeflate_alloc_decompressor, libdeflate_deflate_decompress, libdeflate_free_decompressor,
-    };
-    // SAFETY: it takes nothing and gives a decompressor that is freed below.
-    let decompressor = unsafe { libdeflate_alloc_decompressor() };
-    let mut output: Vec<u8> = Vec::new();
+    let mut decoder = Decoder::new();
     for file in files {
-        let Some(data) = &file.compressed else {
-            continue;
-        };
-        if output.len() < file.content.len() {
-            output = buffer(file.content.len());
+        if let Some(data) = &file.compressed {
+            decoder.inflate(data, file.content.len());
+        }
+    }
+}
+
+/// The decoder that entries which fit in memory get, with a buffer for what they inflate to.
+struct Decoder {
+    decompressor: *mut libdeflate_sys::libdeflate_decompressor,
+    output: Vec<u8>,
+}
+
+#[allow(unsafe_code, reason = "the decoder is a C library")]
+impl Decoder {
+    fn new() -> Self {
+        Self {
+            // SAFETY: it takes nothing and gives a decompressor that is freed when this value is dropped.
+            decompressor: unsafe { libdeflate_sys::libdeflate_alloc_decompressor() },
+            output: Vec::new(),
+        }
+    }
+
+    fn inflate(&mut self, data: &[u8], bytes: usize) {
+        if self.output.len() < bytes {
+            self.output = buffer(bytes);
         }
         // SAFETY: the pointers are valid for the lengths given; a null result is allowed when the size is exact.
         let result = unsafe {
-            libdeflate_deflate_decompress(
-                decompressor,
+            libdeflate_sys::libdeflate_deflate_decompress(
+                self.decompressor,
                 data.as_ptr().cast(),
                 data.len(),
-                output.as_mut_ptr().cast(),
-                file.content.len(),
+                self.output.as_mut_ptr().cast(),
+                bytes,
                 std::ptr::null_mut(),
             )
         };
         assert_eq!(result, 0, "it inflates");
     }
-    // SAFETY: it is freed once.
-    unsafe { libdeflate_free_decompressor(decompressor) };
+}
+
+#[allow(unsafe_code, reason = "the decoder is a C library")]
+impl Drop for Decoder {
+    fn drop(&mut self) {
+        // SAFETY: it is freed once.
+        unsafe { libdeflate_sys::libdeflate_free_decompressor(self.decompressor) };
+    }
 }
 
 /// A buffer of zeros that the kernel backs with huge pages where it can: the floor must not be slow where we are fast.
