@@ -98,14 +98,21 @@ pub(crate) fn run(arguments: &CollisionsArgs, global: &GlobalArgs, report: &Repo
     let linked = on_type_conflict.linked_directory();
     let tree = MergedTree::merge(&loaded.stack, linked, &loaded.hasher);
     let means = SameBytes::ByComparison;
-    let collisions = classify(&loaded, &tree, means, &pool, &budget, WHAT)?;
+    // Each has stretches that keep one thread busy.
+    let (collisions, facts) = pool.install(|| {
+        rayon::join(
+            || classify(&loaded, &tree, means, &pool, &budget, WHAT),
+            || (format != Format::Csv).then(|| facts_of_several(&loaded, &budget)),
+        )
+    });
+    let collisions = collisions?;
     let runtime = named.or_else(|| only_implied(&tree));
-    let packages = if format == Format::Csv {
-        Packages::default()
-    } else {
-        let facts = pool.install(|| facts_of_several(&loaded, &budget));
-        let (scope, facts) = facts.map_err(|error| Failure::host(WHAT, error))?;
-        Packages::within(&scope, &tree, &facts, runtime)
+    let packages = match facts {
+        Some(facts) => {
+            let (scope, facts) = facts.map_err(|error| Failure::host(WHAT, error))?;
+            Packages::within(&scope, &tree, &facts, runtime)
+        }
+        None => Packages::default(),
     };
     let found = Found {
         loaded: &loaded,

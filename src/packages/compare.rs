@@ -160,21 +160,29 @@ fn name_bare_jars(found: &mut [(LayerId, LayerPath, Found)]) {
 
 /// What a reader of the merged tree sees of every node of every layer.
 struct Sights {
-    provided: HashSet<Origin>,
+    /// Of each layer, which of its nodes are in the tree.
+    provided: Vec<Vec<bool>>,
     /// Shadowed by the same content.
     same: HashSet<Origin>,
 }
 
 impl Sights {
     fn of(tree: &MergedTree<'_>) -> Self {
-        let mut provided = HashSet::new();
+        let layers = tree.stack().in_merge_order();
+        let mut provided: Vec<Vec<bool>> = layers
+            .map(|(_, layer)| vec![false; layer.node_ids().len()])
+            .collect();
         let mut below = vec![NodeId::ROOT];
         while let Some(directory) = below.pop() {
             for child in tree.children(directory) {
                 if tree.kind(child) == Kind::Directory {
                     below.push(child);
                 } else {
-                    provided.insert(tree.provider(child));
+                    let Origin { layer, node } = tree.provider(child);
+                    let nodes = provided.get_mut(usize::from(layer.0));
+                    if let Some(is_in) = nodes.and_then(|nodes| nodes.get_mut(node.0 as usize)) {
+                        *is_in = true;
+                    }
                 }
             }
         }
@@ -201,7 +209,8 @@ impl Sights {
 
     /// Whether this very file is what a reader sees.
     fn sees(&self, file: Origin) -> bool {
-        self.provided.contains(&file)
+        let nodes = self.provided.get(usize::from(file.layer.0));
+        nodes.and_then(|nodes| nodes.get(file.node.0 as usize)) == Some(&true)
     }
 
     /// Whether a reader sees it, or the same content.
