@@ -153,6 +153,20 @@ fn a_registry_in_a_bucket_does_what_one_in_a_directory_does() {
     assert_eq!(fs::read(sandbox.path("got.zip")).ok(), fs::read(small).ok());
     assert_eq!(run(&["publish", "deps", "large.zip"])["version"], 3);
     assert_eq!(assert_whole(&bucket, &sandbox, &[large], 0), [3]);
+
+    // Layers are fetched where they are taken.
+    let cat = ["which", "--cat", "1", "python/m.py", "other:1"];
+    let found = bucket.command(&sandbox, &cat).run().success();
+    assert_eq!(found.stdout(), "one");
+    let command = ["exec", "other", "--", "cat", "/opt/python/m.py"];
+    let found = bucket.command(&sandbox, &command).run().success();
+    assert_eq!(found.stdout(), "one");
+    bucket
+        .command(&sandbox, &["list", "other:7"])
+        .run()
+        .status(5)
+        .stderr_contains("layer:other:7 does not exist.")
+        .has_hint();
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use slashopt::digest::Digest;
 use slashopt::host::source::LayerInput;
@@ -9,21 +11,57 @@ use slashopt::host::store::{Location, Store, StoreError};
 use slashopt::registry::arn::Reference;
 use slashopt::registry::{ApiError, Code, LayerVersion, VersionArn, operations};
 
-use super::super::failure::Failure;
+use super::super::failure::{Exit, Failure};
 use super::StoreArgs;
 
 /// What says that a name is meant of the registry and not of a file.
 const PREFIX: &str = "registry:";
 
 impl StoreArgs {
-    /// The layer that is meant, if one of the registry is.
+    /// The layer that is meant, if one of the registry is. It is fetched, where the registry is not on this machine.
     pub(crate) fn layer(&self, typed: &OsStr, what: &str) -> Result<Option<LayerInput>, Failure> {
-        let found = self.version(typed, what)?;
-        Ok(found.map(|(version, path)| LayerInput::Expected {
-            name: typed.display().to_string(),
-            path,
-            digest: version.code_sha256,
-        }))
+        let name = typed.display().to_string();
+        match meant(self, typed, what)? {
+            None => Ok(None),
+            Some(Meant::Here(version, path)) => Ok(Some(LayerInput::Expected {
+                name,
+                path,
+                digest: version.code_sha256,
+            })),
+            Some(Meant::Remote(location)) => self.fetch(&location, name, what).map(Some),
+        }
+    }
+
+    /// Fetches an archive, verified, by a process of its own: this one may be about to become another program, and starts no
+    /// runtime.
+    fn fetch(&self, location: &Location, name: String, what: &str) -> Result<LayerInput, Failure> {
+        let failed =
+            |error| Failure::new(Exit::Machine, format!("{what}: layer `{name}`: {error}"));
+        let file = tempfile::tempfile().map_err(failed)?;
+        let caller = self.caller();
+        let status = Command::new("/proc/self/exe")
+            .args([
+                "registry", "get", &name, "--output", "-", "--format", "text",
+            ])
+            .args(["--account", caller.account.as_str()])
+            .args(["--region", caller.region.as_str()])
+            .arg("--store")
+            .arg(location.to_string())
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().map_err(failed)?)
+            .status()
+            .map_err(failed)?;
+        if !status.success() {
+            return Err(Failure::new(
+                Exit::Registry,
+                format!("{what}: layer `{name}`: it cannot be fetched from `{location}`"),
+            )
+            .hint("the message before this one says why"));
+        }
+        Ok(LayerInput::Open {
+            name,
+            file: Arc::new(file),
+        })
     }
 
     /// The version that is meant, and where its archive is.
@@ -32,7 +70,19 @@ impl StoreArgs {
         typed: &OsStr,
         what: &str,
     ) -> Result<Option<(LayerVersion, PathBuf)>, Failure> {
-        version(self, typed, what)
+        match meant(self, typed, what)? {
+            None => Ok(None),
+            Some(Meant::Here(version, path)) => Ok(Some((*version, path))),
+            Some(Meant::Remote(location)) => {
+                let name = typed.display();
+                Err(Failure::usage(format!(
+                    "{what}: layer `{name}`: the registry `{location}` is not on this machine"
+                ))
+                .hint(format!(
+                    "fetch it first: slashopt registry get {name} --output layer.zip"
+                )))
+            }
+        }
     }
 
     /// Where a registry on this machine has an archive, if it has it, whether a version needs it or not.
@@ -41,13 +91,17 @@ impl StoreArgs {
     }
 }
 
+/// What of a registry is meant.
+enum Meant {
+    /// A version, and where its archive is.
+    Here(Box<LayerVersion>, PathBuf),
+    /// Something in a registry that takes a network.
+    Remote(Location),
+}
+
 /// The version that is meant: an argument with a slash or ending in `.zip` is a path, another one is a path if that exists and the
 /// registry has no such layer.
-fn version(
-    store: &StoreArgs,
-    typed: &OsStr,
-    what: &str,
-) -> Result<Option<(LayerVersion, PathBuf)>, Failure> {
+fn meant(store: &StoreArgs, typed: &OsStr, what: &str) -> Result<Option<Meant>, Failure> {
     let Some(text) = typed.to_str() else {
         return Ok(None);
     };
@@ -78,7 +132,7 @@ fn version(
         Err(_) => return Ok(None),
     };
     if location.is_remote() {
-        return remote(&location, text, is_file, what);
+        return Ok((!is_file).then_some(Meant::Remote(location)));
     }
     let found =
         find(&location, &reference).map_err(|error| Failure::store(what, &location, &error))?;
@@ -101,7 +155,7 @@ fn version(
         )));
     }
     let path = archive_in(&location, version.code_sha256);
-    Ok(path.map(|path| (*version, path)))
+    Ok(path.map(|path| Meant::Here(version, path)))
 }
 
 fn archive_in(location: &Location, digest: Digest) -> Option<PathBuf> {
@@ -148,22 +202,4 @@ fn absent(what: &str, text: &str, reference: &Reference) -> Failure {
     let error = ApiError::new(Code::ResourceNotFound, message);
     Failure::registry(&format!("{what}: layer `{text}`"), &error)
         .hint("`slashopt registry layers` lists what is there")
-}
-
-/// A layer of a registry that takes a network: this process may be about to become another one and starts no runtime.
-fn remote(
-    location: &Location,
-    text: &str,
-    is_file: bool,
-    what: &str,
-) -> Result<Option<(LayerVersion, PathBuf)>, Failure> {
-    if is_file {
-        return Ok(None);
-    }
-    Err(Failure::usage(format!(
-        "{what}: layer `{text}`: the registry `{location}` is not on this machine"
-    ))
-    .hint(format!(
-        "fetch it first: slashopt registry get {text} --output layer.zip"
-    )))
 }

@@ -250,6 +250,10 @@ fn name(file: &File, path: &Path) -> bool {
 }
 
 /// Does what takes long where it keeps nobody from being answered, in a process that answers.
+#[cfg_attr(
+    not(feature = "serve"),
+    expect(clippy::unused_async, reason = "only who answers others waits")
+)]
 async fn elsewhere(work: impl FnOnce() -> bool + Send + 'static) -> bool {
     #[cfg(feature = "serve")]
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {

@@ -476,6 +476,10 @@ fn numbered(folder: &Key, number: u64) -> Key {
 }
 
 /// Lets others be answered in between: who looks for much here waits for nothing else.
+#[cfg_attr(
+    not(feature = "serve"),
+    expect(clippy::unused_async, reason = "only who answers others waits")
+)]
 async fn give_way() {
     #[cfg(feature = "serve")]
     tokio::task::coop::consume_budget().await;
