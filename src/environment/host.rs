@@ -5,7 +5,7 @@
 //! of its variables: function before layers for Python, Ruby and Java, and for Node.js layers before the
 //! function's own directory, whose `node_modules` Node.js searches before any `NODE_PATH`.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
@@ -84,11 +84,18 @@ impl Host<'_> {
                 );
             return;
         }
+        let libraries = self.names_of_libraries();
+        let is_on_this_machine = self.request.is_on_this_machine;
+        // Whether one of them would take the place of one in this directory of the loader's.
+        let is_threatened = |directory: &Path| {
+            let mut names = libraries.iter();
+            names.any(|name| is_on_this_machine(&directory.join(name)))
+        };
         let loaders = self
             .request
             .loader_directories
             .iter()
-            .filter(|directory| self.is_threatened(directory))
+            .filter(|directory| is_threatened(directory))
             .map(|directory| SearchEntry {
                 directory: directory.clone().into_os_string(),
                 rule: LOADERS_OWN,
@@ -104,18 +111,20 @@ impl Host<'_> {
         );
     }
 
-    /// Whether a library of the function or the layers would take the place of one in this directory of the loader's.
-    fn is_threatened(&self, directory: &Path) -> bool {
+    /// What the libraries of the function and the layers are called.
+    fn names_of_libraries(&self) -> Vec<OsString> {
         let Roots { opt, task } = self.roots;
         let folders = [
             task.holds.names_in(b""),
             task.holds.names_in(b"lib"),
             opt.holds.names_in(b"lib"),
         ];
-        let names = folders.iter().flatten();
-        names
+        folders
+            .into_iter()
+            .flatten()
             .filter(|name| name.windows(3).any(|part| part == b".so"))
-            .any(|name| (self.request.is_on_this_machine)(&directory.join(OsStr::from_bytes(name))))
+            .map(OsString::from_vec)
+            .collect()
     }
 
     /// The variables through which the runtime's interpreter searches.
