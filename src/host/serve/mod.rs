@@ -13,6 +13,7 @@
 //! is verified.
 
 mod answer;
+mod body;
 mod keys;
 mod links;
 mod objects;
