@@ -32,6 +32,20 @@ debian() {
   rm -rf "$folder"
 }
 
+# The target of Rust for musl on this machine, if programs can be built for it; else nothing, and why on standard error. As root
+# scripts/judges installs the C compiler for it.
+musl_target() {
+  local target
+  target=$(rustc -vV | sed -n 's/^host: \([^-]*\)-.*/\1-unknown-linux-musl/p')
+  if ! command -v musl-gcc >/dev/null; then
+    say 'musl-gcc is not installed (scripts/judges installs it)' >&2
+  elif [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ] && ! rustup --quiet target add "$target" >/dev/null 2>&1; then
+    say "Rust's library for $target is not installed (rustup target add $target)" >&2
+  else
+    say "$target"
+  fi
+}
+
 # Packages from npm, into a directory: `from_npm INTO PACKAGE@VERSION...`. Versions are pinned, npm's transitive ones by a date.
 # A second run finds everything and is instant; of several runs at once one installs and the others wait.
 from_npm() {

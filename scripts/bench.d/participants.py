@@ -113,6 +113,14 @@ def release():
     return built("slashopt", "cargo", "build", "--release", "--bin", "slashopt")
 
 
+def released(name):
+    """A static binary, as it is shipped."""
+    say(f"building {name}")
+    if subprocess.run([os.path.join(ROOT, "scripts", "release")], stdout=subprocess.DEVNULL, check=False).returncode:
+        sys.exit(f"error: scripts/release could not make {name}")
+    return os.path.join(TARGET, "release-static", name)
+
+
 def floor(threads):
     return Floor(built("floor", "cargo", "bench", "--bench", "floor", "--no-run"), threads)
 

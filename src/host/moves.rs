@@ -3,10 +3,12 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{RenameFlags, renameat, renameat2};
+use nix::fcntl::renameat;
 use nix::sys::stat::{Mode as ModeBits, fchmod, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use rustix::fs::{RenameFlags, renameat_with};
 
+use super::mount::IntoErrno;
 use super::root::{examine, open_directory, uninterrupted};
 
 /// Entries moved from one directory to another, and back again if need be.
@@ -71,9 +73,20 @@ fn move_entry(from: impl AsFd, to: impl AsFd, name: &[u8]) -> Result<(), Errno> 
     }
 }
 
+/// `renameat2(2)`.
+pub(super) fn rename_with(
+    from: impl AsFd,
+    old: &[u8],
+    to: impl AsFd,
+    new: &[u8],
+    flags: RenameFlags,
+) -> Result<(), Errno> {
+    uninterrupted(|| renameat_with(&from, old, &to, new, flags).map_err(IntoErrno::into_errno))
+}
+
 /// Renames to a name that must be free, as far as the file system can promise it.
 fn rename_new(from: impl AsFd, old: &[u8], to: impl AsFd, new: &[u8]) -> Result<(), Errno> {
-    match uninterrupted(|| renameat2(&from, old, &to, new, RenameFlags::RENAME_NOREPLACE)) {
+    match rename_with(&from, old, &to, new, RenameFlags::NOREPLACE) {
         Err(Errno::EINVAL | Errno::ENOSYS) if matches!(examine(&to, new), Ok(None)) => {
             uninterrupted(|| renameat(&from, old, &to, new))
         }
@@ -84,7 +97,7 @@ fn rename_new(from: impl AsFd, old: &[u8], to: impl AsFd, new: &[u8]) -> Result<
 /// Renames a directory to a name that must be free. Where the file system cannot promise it, an empty directory takes the
 /// name first, and is renamed over: that fails if anything came into it.
 pub(super) fn rename_to_absent(parent: impl AsFd, old: &[u8], new: &[u8]) -> Result<(), Errno> {
-    match uninterrupted(|| renameat2(&parent, old, &parent, new, RenameFlags::RENAME_NOREPLACE)) {
+    match rename_with(&parent, old, &parent, new, RenameFlags::NOREPLACE) {
         Err(Errno::EINVAL | Errno::ENOSYS) => {
             uninterrupted(|| mkdirat(&parent, new, ModeBits::S_IRWXU))?;
             uninterrupted(|| renameat(&parent, old, &parent, new)).or_else(|error| {

@@ -8,12 +8,13 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
 use nix::errno::Errno;
-use nix::fcntl::{RenameFlags, renameat, renameat2};
+use nix::fcntl::renameat;
 use nix::sys::stat::{Mode as ModeBits, fstat, mkdirat};
 use nix::unistd::{fchown, fsync, syncfs};
+use rustix::fs::RenameFlags;
 
 use super::destination::{Destination, Found, Unsuitable};
-use super::moves::{Moves, rename_to_absent};
+use super::moves::{Moves, rename_to_absent, rename_with};
 use super::record::{Record, State};
 use super::remove::remove_tree;
 use super::root::{Root, names_in, open_directory, uninterrupted};
@@ -139,8 +140,7 @@ impl Stage<'_> {
     fn swap(&self) -> Result<(), Errno> {
         let (parent, name) = (&self.destination.parent, self.destination.name.as_bytes());
         let stage_name = self.scratch.name.as_slice();
-        let exchange = RenameFlags::RENAME_EXCHANGE;
-        uninterrupted(|| renameat2(parent, stage_name, parent, name, exchange))
+        rename_with(parent, stage_name, parent, name, RenameFlags::EXCHANGE)
     }
 
     /// For file systems that cannot exchange: the old root goes aside, and the new one takes its place.

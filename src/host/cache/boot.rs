@@ -1,6 +1,5 @@
 //! Which run of the kernel this is: what was written in an earlier one may never have reached the disk.
 
-use nix::libc;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::encoding::{Decoder, Encoder};
@@ -21,7 +20,7 @@ impl Boot {
     pub(super) fn now() -> Self {
         let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let seconds = |clock| clock_gettime(clock).tv_sec;
-        let began: libc::time_t = seconds(ClockId::Realtime) - seconds(ClockId::Boottime);
+        let began = seconds(ClockId::Realtime) - seconds(ClockId::Boottime);
         Self {
             id: id.trim().to_owned(),
             began,

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::libc;
 use nix::mount::MsFlags;
-use nix::sys::statvfs::{FsFlags, fstatvfs};
+use rustix::fs::{StatVfsMountFlags, fstatvfs};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create, fsconfig_set_fd,
     fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount,
@@ -125,13 +125,13 @@ pub(super) fn attach(detached: &OwnedFd, target: &Path) -> Result<(), MountError
 /// Adds flags to a mount. Those that it has stay: a user namespace must not take away what its owner did not set.
 pub(in crate::host) fn remount(target: &Path, flags: MsFlags) -> Result<(), MountError> {
     let place = open_place(target).map_err(failed("open(2) of the target"))?;
-    let there = fstatvfs(&place).map_or(FsFlags::empty(), |about| about.flags());
+    let there = fstatvfs(&place).map_or(StatVfsMountFlags::empty(), |about| about.f_flag);
     let mut kept = MsFlags::empty();
     for (flag, kept_flag) in [
-        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
-        (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
-        (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
-        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
+        (StatVfsMountFlags::NOEXEC, MsFlags::MS_NOEXEC),
+        (StatVfsMountFlags::NOATIME, MsFlags::MS_NOATIME),
+        (StatVfsMountFlags::NODIRATIME, MsFlags::MS_NODIRATIME),
+        (StatVfsMountFlags::RELATIME, MsFlags::MS_RELATIME),
     ] {
         if there.contains(flag) {
             kept |= kept_flag;
