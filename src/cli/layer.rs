@@ -18,6 +18,7 @@ use super::env::named_runtime;
 use super::failure::Failure;
 use super::lock_file::Lock;
 use super::report::Report;
+use super::stack::StackArgs;
 
 /// Not a doc comment, where the variable would need backticks, which help does not have.
 const LAYER_HELP: &str = "Layers in merge order, the first is lowest: zip files, directories, - for a zip on \
@@ -62,11 +63,17 @@ impl LayersRegistry {
     }
 
     /// None.
-    pub(crate) fn version(
+    pub(crate) fn version(&self, _: &OsStr, _: &str) -> Result<Option<LayerVersion>, Failure> {
+        Ok(None)
+    }
+
+    /// Nothing.
+    pub(crate) fn fetched(
         &self,
-        _: &OsStr,
+        _: Digest,
         _: &str,
-    ) -> Result<Option<(LayerVersion, PathBuf)>, Failure> {
+        _: &str,
+    ) -> Result<Option<LayerInput>, Failure> {
         Ok(None)
     }
 
@@ -144,9 +151,9 @@ impl LayerArgs {
     }
 
     /// What they are read from, at least one.
-    pub(crate) fn inputs(&self, what: &str) -> Result<Vec<LayerInput>, Failure> {
+    pub(crate) fn inputs(&self, stack: &StackArgs, what: &str) -> Result<Vec<LayerInput>, Failure> {
         if let Some(lock) = self.lock(what)? {
-            return lock.inputs(&self.registry, what);
+            return lock.inputs(&self.registry, stack, what);
         }
         let named = self.named();
         if named.is_empty() {

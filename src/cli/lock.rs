@@ -142,7 +142,7 @@ impl LockArgs {
         let published = self.published()?;
         let typed = published.iter().map(|(typed, _)| typed.clone()).collect();
         let layers = LayerArgs::new(typed, None, self.layers.registry.clone());
-        let inputs = layers.inputs(WHAT)?;
+        let inputs = layers.inputs(&self.stack, WHAT)?;
         let pool = self.stack.pool()?;
         let budget = Budget::default();
         let loaded = self.stack.load(&layers, WHAT, &pool, &budget, report)?;
@@ -185,7 +185,7 @@ impl LockArgs {
         let named = typed.map(|typed| {
             let found = self.layers.registry.version(&typed, WHAT)?;
             Ok(match found {
-                Some((version, _)) => (version.arn.to_string().into(), Some(version)),
+                Some(version) => (version.arn.to_string().into(), Some(version)),
                 None => (typed, None),
             })
         });
@@ -220,13 +220,17 @@ impl Reading<'_> {
             .hint("name a file, a directory, or a layer of the registry")
         };
         let path = match input {
-            LayerInput::Path(path) | LayerInput::Expected { path, .. } => path,
+            LayerInput::Path(path) | LayerInput::Expected { path, .. } => Some(path),
             LayerInput::Cached { .. } => return Err(nowhere("the cache may lose it")),
+            // It was fetched from a registry.
+            LayerInput::Open { .. } if version.is_some() => None,
             LayerInput::Open { .. } | LayerInput::Stdin => {
                 return Err(nowhere("it can be read only once"));
             }
         };
-        if let (Some(Source::Directory(_)), Some(output)) = (self.loaded.source(id), self.output) {
+        if let (Some(Source::Directory(_)), Some(output), Some(path)) =
+            (self.loaded.source(id), self.output, path)
+        {
             let directory = fs::canonicalize(path).map_err(|error| cannot_find(path, &error))?;
             if output.is_within(&directory).is_some() {
                 return Err(Failure::usage(format!(
@@ -235,9 +239,11 @@ impl Reading<'_> {
                 .hint("write the lock file somewhere else with --output"));
             }
         }
-        let digest = match input {
+        let digest = match (input, &version) {
             // It was compared when it was loaded.
-            LayerInput::Expected { digest, .. } => Some(*digest),
+            (LayerInput::Expected { digest, .. }, _) => Some(*digest),
+            // It was compared when it was fetched.
+            (LayerInput::Open { .. }, Some(version)) => Some(version.code_sha256),
             _ => self
                 .pool
                 .install(|| self.loaded.digest(id, self.budget, self.interrupt))
@@ -245,16 +251,21 @@ impl Reading<'_> {
         };
         let digest = digest.ok_or_else(|| nowhere("its digest is not known"))?;
         let bytes = self.loaded.stack.get(id).map(|layer| layer.code_bytes);
-        let (source, runtimes, architectures) = if let Some(version) = version {
-            let arn = LockedSource::Arn(version.arn);
-            (
-                arn,
-                version.compatible_runtimes,
-                version.compatible_architectures,
-            )
-        } else {
-            let path = relative(self.folder, path).map_err(|error| cannot_find(path, &error))?;
-            (LockedSource::Path(path), None, None)
+        let (source, runtimes, architectures) = match (version, path) {
+            (Some(version), _) => {
+                let arn = LockedSource::Arn(version.arn);
+                (
+                    arn,
+                    version.compatible_runtimes,
+                    version.compatible_architectures,
+                )
+            }
+            (None, Some(path)) => {
+                let path =
+                    relative(self.folder, path).map_err(|error| cannot_find(path, &error))?;
+                (LockedSource::Path(path), None, None)
+            }
+            (None, None) => return Err(nowhere("it can be read only once")),
         };
         Ok(LockedLayer {
             source,

@@ -21,6 +21,7 @@ use super::env::find_runtime;
 use super::failure::{Exit, Failure, LOCK_AGAIN};
 use super::layer::LayersRegistry;
 use super::report::Report;
+use super::stack::StackArgs;
 
 /// The form that is written; another one gets another number.
 const VERSION: u32 = 1;
@@ -170,10 +171,11 @@ impl Lock {
         Ok(bytes)
     }
 
-    /// What the layers are read from: where they were, or the cache.
+    /// What the layers are read from: where they were, or the cache, or what a registry elsewhere gives.
     pub(crate) fn inputs(
         &self,
         registry: &LayersRegistry,
+        stack: &StackArgs,
         what: &str,
     ) -> Result<Vec<LayerInput>, Failure> {
         let folder = self.file.parent().unwrap_or(Path::new(""));
@@ -194,7 +196,13 @@ impl Lock {
             };
             let digest = layer.digest;
             let Some(path) = path.filter(|_| !is_elsewhere) else {
-                return Ok(LayerInput::Cached { name, digest });
+                let fetched = match layer.source {
+                    LockedSource::Arn(_) if !stack.has_cached(digest) => {
+                        registry.fetched(digest, &name, what)?
+                    }
+                    _ => None,
+                };
+                return Ok(fetched.unwrap_or(LayerInput::Cached { name, digest }));
             };
             // Its digest is for whoever reads it; this costs nothing.
             match about {

@@ -31,7 +31,7 @@ impl StackArgs {
         report: &Report,
         is_worth_it: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Ready>, Failure> {
-        let inputs = layers.inputs(what)?;
+        let inputs = layers.inputs(self, what)?;
         let policy = Policy {
             on_collision: self.on_collision(),
             on_type_conflict: self.on_type_conflict(),

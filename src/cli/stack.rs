@@ -7,6 +7,7 @@ use rayon::ThreadPool;
 
 use slashopt::archive::Strictness;
 use slashopt::collisions::{Collisions, SameBytes};
+use slashopt::digest::Digest;
 use slashopt::host::budget::{Budget, thread_count};
 use slashopt::host::cache::{Cache, CacheFolder};
 use slashopt::host::compare;
@@ -117,6 +118,12 @@ impl StackArgs {
         Cache::open(&folders).map_err(|error| Failure::host(what, error))
     }
 
+    /// Whether the cache has a layer; none is made for that.
+    pub(crate) fn has_cached(&self, digest: Digest) -> bool {
+        let folders = CacheFolder::new(self.cache_dir.as_deref(), |name| std::env::var_os(name));
+        Cache::holds(&folders, digest)
+    }
+
     /// The threads to work with.
     pub(crate) fn pool(&self) -> Result<ThreadPool, Failure> {
         thread_pool(self.threads)
@@ -162,7 +169,7 @@ impl StackArgs {
         pool: &ThreadPool,
         budget: &Budget,
     ) -> Result<LoadedStack, Failure> {
-        let inputs = layers.inputs(what)?;
+        let inputs = layers.inputs(self, what)?;
         let is_cached = |input: &LayerInput| matches!(input, LayerInput::Cached { .. });
         let cache = inputs
             .iter()

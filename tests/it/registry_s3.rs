@@ -170,6 +170,53 @@ fn a_registry_in_a_bucket_does_what_one_in_a_directory_does() {
 }
 
 #[test]
+fn a_layer_in_a_bucket_is_locked_and_taken_also_when_its_version_is_deleted() {
+    let sandbox = Sandbox::new();
+    let bucket = Bucket::new("locked");
+    layer(&sandbox, "one.zip", "one");
+    let publish = ["publish", "deps", "one.zip", "--compatible-runtimes"];
+    json(&bucket, &sandbox, &[&publish[..], &["python3.12"]].concat());
+    let run = |arguments: &[&str]| bucket.command(&sandbox, arguments).run();
+    run(&["lock", "deps", "one.zip"]).success();
+    let locked: Value =
+        serde_json::from_slice(&fs::read(sandbox.path("layers.lock")).expect("it is there"))
+            .expect("JSON");
+    assert_eq!(locked["runtime"], "python3.12");
+    let arn = "arn:aws:lambda:us-east-1:000000000000:layer:deps:1";
+    assert_eq!(locked["layers"][0]["arn"], arn);
+    // The same bytes, here and there.
+    assert_eq!(locked["layers"][0]["sha256"], locked["layers"][1]["sha256"]);
+    run(&["lock", "deps", "one.zip", "--check"]).success();
+    run(&["lock", "deps:2"])
+        .status(5)
+        .stderr_contains("layer:deps:2 does not exist.");
+
+    run(&["registry", "delete", "deps:1"]).success();
+    run(&["lock", "deps:1", "--output", "again.lock"]).status(5);
+    let which = ["which", "--cat", "1", "python/m.py", "--locked"];
+    let which = [&which[..], &["layers.lock"]].concat();
+    assert_eq!(run(&which).success().stdout(), "one");
+    let exec = ["exec", "--locked", "layers.lock", "--"];
+    let exec = [&exec[..], &["cat", "/opt/python/m.py"]].concat();
+    assert_eq!(run(&exec).success().stdout(), "one");
+    // What is in the cache is not fetched again, so nothing has to be reached.
+    let away = ["--store", "s3://nowhere-at-all/registry"];
+    let exec = [&exec[..1], &away, &exec[1..]].concat();
+    assert_eq!(run(&exec).success().stdout(), "one");
+
+    let digest = locked["layers"][0]["sha256"].as_str().expect("a digest");
+    let wanted = format!("sha256:{digest}");
+    run(&["registry", "get", &wanted, "--output", "got.zip"]).success();
+    let read = |name: &str| fs::read(sandbox.path(name)).expect("it is there");
+    assert_eq!(read("got.zip"), read("one.zip"));
+    run(&["registry", "get", &wanted]).status(2).has_hint();
+    run(&["registry", "get", "sha256:12", "--output", "got.zip"]).status(2);
+    let absent = format!("sha256:{}", "0".repeat(64));
+    run(&["registry", "get", &absent, "--output", "absent.zip"]).status(5);
+    assert!(!sandbox.path("absent.zip").exists());
+}
+
+#[test]
 fn who_publishes_at_once_in_one_bucket_gets_numbers_of_his_own_also_when_one_is_killed() {
     let sandbox = Sandbox::new();
     let bucket = Bucket::new("at-once");

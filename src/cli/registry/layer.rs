@@ -28,20 +28,45 @@ impl StoreArgs {
                 path,
                 digest: version.code_sha256,
             })),
-            Some(Meant::Remote(location)) => self.fetch(&location, name, what).map(Some),
+            Some(Meant::Remote(location, _)) => {
+                self.fetch(&location, &name.clone(), name, what).map(Some)
+            }
+        }
+    }
+
+    /// The archive of this digest, if the registry is not on this machine: fetched, whether a version needs it or not.
+    pub(crate) fn fetched(
+        &self,
+        digest: Digest,
+        name: &str,
+        what: &str,
+    ) -> Result<Option<LayerInput>, Failure> {
+        match self.location(what) {
+            Ok(location) if location.is_remote() => {
+                let wanted = digest.to_string();
+                self.fetch(&location, &wanted, name.to_owned(), what)
+                    .map(Some)
+            }
+            _ => Ok(None),
         }
     }
 
     /// Fetches an archive, verified, by a process of its own: this one may be about to become another program, and starts no
     /// runtime.
-    fn fetch(&self, location: &Location, name: String, what: &str) -> Result<LayerInput, Failure> {
+    fn fetch(
+        &self,
+        location: &Location,
+        wanted: &str,
+        name: String,
+        what: &str,
+    ) -> Result<LayerInput, Failure> {
         let failed =
             |error| Failure::new(Exit::Machine, format!("{what}: layer `{name}`: {error}"));
         let file = tempfile::tempfile().map_err(failed)?;
         let caller = self.caller();
         let status = Command::new("/proc/self/exe")
             .args([
-                "registry", "get", &name, "--output", "-", "--format", "text",
+                "registry", "get", wanted, "--output", "-", "--format", "text",
             ])
             .args(["--account", caller.account.as_str()])
             .args(["--region", caller.region.as_str()])
@@ -64,24 +89,23 @@ impl StoreArgs {
         })
     }
 
-    /// The version that is meant, and where its archive is.
+    /// The version that is meant. For a registry that is not on this machine that starts a runtime.
     pub(crate) fn version(
         &self,
         typed: &OsStr,
         what: &str,
-    ) -> Result<Option<(LayerVersion, PathBuf)>, Failure> {
-        match meant(self, typed, what)? {
-            None => Ok(None),
-            Some(Meant::Here(version, path)) => Ok(Some((*version, path))),
-            Some(Meant::Remote(location)) => {
-                let name = typed.display();
-                Err(Failure::usage(format!(
-                    "{what}: layer `{name}`: the registry `{location}` is not on this machine"
-                ))
-                .hint(format!(
-                    "fetch it first: slashopt registry get {name} --output layer.zip"
-                )))
-            }
+    ) -> Result<Option<LayerVersion>, Failure> {
+        let (location, reference) = match meant(self, typed, what)? {
+            None => return Ok(None),
+            Some(Meant::Here(version, _)) => return Ok(Some(*version)),
+            Some(Meant::Remote(location, reference)) => (location, reference),
+        };
+        let found =
+            find(&location, &reference).map_err(|error| Failure::store(what, &location, &error))?;
+        match found {
+            Found::Version(version) => Ok(Some(*version)),
+            Found::NoRegistry => Err(Failure::store(what, &location, &StoreError::Missing)),
+            Found::Nothing => Err(absent(what, &typed.to_string_lossy(), &reference)),
         }
     }
 
@@ -96,7 +120,7 @@ enum Meant {
     /// A version, and where its archive is.
     Here(Box<LayerVersion>, PathBuf),
     /// Something in a registry that takes a network.
-    Remote(Location),
+    Remote(Location, Reference),
 }
 
 /// The version that is meant: an argument with a slash or ending in `.zip` is a path, another one is a path if that exists and the
@@ -132,7 +156,7 @@ fn meant(store: &StoreArgs, typed: &OsStr, what: &str) -> Result<Option<Meant>, 
         Err(_) => return Ok(None),
     };
     if location.is_remote() {
-        return Ok((!is_file).then_some(Meant::Remote(location)));
+        return Ok((!is_file).then_some(Meant::Remote(location, reference)));
     }
     let found =
         find(&location, &reference).map_err(|error| Failure::store(what, &location, &error))?;

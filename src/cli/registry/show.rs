@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::{Value, json};
 
+use slashopt::digest::{Digest, PREFIX};
 use slashopt::host::store::{Page, Store, StoreError};
 use slashopt::registry::call::{Call, Fields, ListCall};
 use slashopt::registry::request::Listing;
@@ -43,7 +44,7 @@ pub(crate) struct VersionsArgs {
 /// Show a version, or write its zip file
 #[derive(Debug, Args)]
 pub(crate) struct GetArgs {
-    /// The version: NAME for the newest one, NAME:VERSION, or an ARN
+    /// The version: NAME for the newest one, NAME:VERSION, or an ARN; sha256:HEX for the zip file of a version that may be deleted
     #[arg(value_name = "NAME:VERSION")]
     version: String,
     /// Write its zip file here; - is standard output
@@ -160,6 +161,9 @@ fn print(found: &[Arc<LayerVersion>], key: &str, global: &GlobalArgs, report: &R
 
 pub(super) fn get(arguments: &GetArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     const WHAT: &str = "cannot get it";
+    if arguments.version.starts_with(PREFIX) {
+        return get_archive(arguments, WHAT, report);
+    }
     let caller = arguments.store.caller();
     let wanted = reference(WHAT, &arguments.version, &caller)?;
     let output = arguments.output.clone();
@@ -186,7 +190,7 @@ pub(super) fn get(arguments: &GetArgs, global: &GlobalArgs, report: &Report) -> 
             },
         };
         if let Some(output) = output {
-            write(store, &version, &output, WHAT, report).await?;
+            write(store, version.code_sha256, &output, WHAT, report).await?;
         }
         Ok(version)
     })?;
@@ -204,22 +208,34 @@ pub(super) fn get(arguments: &GetArgs, global: &GlobalArgs, report: &Report) -> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a version's archive: beside its place and renamed, so that it is there whole or not at all.
+/// Writes an archive that is named by its digest, as a lock file does: a version that needs it there need not be any more.
+fn get_archive(arguments: &GetArgs, what: &'static str, report: &Report) -> Outcome {
+    let typed = &arguments.version;
+    let Some(output) = arguments.output.clone() else {
+        let message = format!("{what}: `{typed}`: a digest says nothing but which zip file");
+        return Err(Failure::usage(message).hint("say with --output where it goes"));
+    };
+    let digest: Digest = typed
+        .parse()
+        .map_err(|error| Failure::usage(format!("{what}: `{typed}`: {error}")))?;
+    arguments.store.with(what, Access::Read, async |store| {
+        write(store, digest, &output, what, report).await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes an archive: beside its place and renamed, so that it is there whole or not at all.
 async fn write(
     store: &Store,
-    version: &LayerVersion,
+    digest: Digest,
     output: &Path,
     what: &str,
     report: &Report,
 ) -> Result<(), Undone> {
-    let gone = || {
-        Undone::Store(StoreError::Gone {
-            digest: version.code_sha256,
-        })
-    };
+    let gone = || Undone::Store(StoreError::Gone { digest });
     if output == Path::new("-") {
         let mut out = ToReport(report);
-        let is_there = store.copy_archive(&version.code_sha256, &mut out).await?;
+        let is_there = store.copy_archive(&digest, &mut out).await?;
         return is_there.then_some(()).ok_or_else(gone);
     }
     let failed = |error: io::Error| {
@@ -236,7 +252,7 @@ async fn write(
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let mut file = tempfile_in(folder).map_err(failed)?;
-    if !store.copy_archive(&version.code_sha256, &mut file).await? {
+    if !store.copy_archive(&digest, &mut file).await? {
         return Err(gone());
     }
     file.flush().map_err(failed)?;

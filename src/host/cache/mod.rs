@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use super::{HostError, LayerPlace, Told};
 use crate::archive::Strictness;
 use crate::digest::Digest;
+use crate::host::root::open_directory;
 use crate::layer::{Layer, NameHasher};
 use crate::plan::{Limits, OnCollision, OnTypeConflict};
 use crate::quota::{FileIdentity, Weight};
@@ -160,6 +161,15 @@ impl Cache {
                 let place = format!("`{}`", path.display());
                 HostError::io("use it as the cache", place, error)
             })
+    }
+
+    /// Whether the first of these folders that can be used has a layer.
+    pub fn holds(folders: &CacheFolder, digest: Digest) -> bool {
+        let name = TreeKey::layer(digest).name();
+        folders
+            .open()
+            .and_then(|folder| folder.open_below(store::TREES).ok())
+            .is_some_and(|trees| open_directory(&trees, name.as_bytes()).is_ok())
     }
 
     /// Where it is.
