@@ -133,8 +133,8 @@ pub struct Request<'a> {
     pub in_task_root: &'a dyn Places,
     /// The variables of the caller: the head of `PATH` and `LD_LIBRARY_PATH` on a host.
     pub caller: &'a Caller,
-    /// The directories in which this machine's loader looks by itself, in its order.
-    pub loader_directories: &'a [PathBuf],
+    /// The directories in which this machine's loader looks by itself, in its order. Asked for only where they matter.
+    pub loader_directories: &'a dyn Fn() -> Vec<PathBuf>,
     /// Whether there is something at a path of this machine.
     pub is_on_this_machine: &'a dyn Fn(&Path) -> bool,
     /// The function's own configuration. It replaces a default whole and cannot set what AWS reserves.

@@ -131,7 +131,7 @@ pub(crate) fn run(arguments: &EnvArgs, global: &GlobalArgs, report: &Report) -> 
         in_root,
         in_task_root: &in_task_root,
         caller: &head_of_paths(shape, &arguments.base_path),
-        loader_directories: &loader_directories(),
+        loader_directories: &loader_directories,
         is_on_this_machine: &Path::exists,
         configuration: &configuration,
         overrides: &overrides,

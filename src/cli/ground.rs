@@ -82,14 +82,13 @@ impl Wanted<'_> {
         let setting = self.setting(&prepared.lowers);
         let furnished = match space {
             Space::Mount => setting.furnish(space),
-            // What a user namespace changes in this process cannot be changed back, and with nothing mounted in it the command
-            // would only have less power. So a child goes ahead.
             Space::User => {
                 self.judge_owner(&prepared.lowers)?;
-                setting.try_out(space).and_then(|_leaving| {
-                    enter(space)?;
-                    setting.furnish(space)
-                })
+                if self.has_another_way() {
+                    setting.furnish_and_enter()
+                } else {
+                    enter(space).and_then(|()| setting.furnish(space))
+                }
             }
         };
         match furnished {
@@ -105,6 +104,11 @@ impl Wanted<'_> {
         }
     }
 
+    /// Whether the command can be started where nothing can be mounted, and this process has to stay fit for that.
+    fn has_another_way(&self) -> bool {
+        !self.arguments.require_mount && extractable(self.at) != Extractable::NotWritable
+    }
+
     /// Refuses to make writable what belongs to somebody else: in a user namespace nothing of his can be changed, not even in a
     /// copy, and only some calls would fail.
     fn judge_owner(&self, lowers: &[Lower]) -> Result<(), Failure> {
@@ -112,15 +116,15 @@ impl Wanted<'_> {
             let owner = fstat(&lower.directory).map(|about| about.st_uid);
             owner != Ok(geteuid().as_raw())
         };
-        match lowers.iter().find(is_others) {
-            Some(lower) if self.arguments.writable => {
-                let place = lower.path.display();
-                let message = format!("{WHAT}: --writable: `{place}` belongs to another user");
-                Err(Failure::new(Exit::NotStarted, message)
-                    .hint("--cache-dir DIR keeps a cache of your own"))
-            }
-            _ => Ok(()),
+        if !self.arguments.writable {
+            return Ok(());
         }
+        lowers.iter().find(is_others).map_or(Ok(()), |lower| {
+            let place = lower.path.display();
+            let message = format!("{WHAT}: --writable: `{place}` belongs to another user");
+            Err(Failure::new(Exit::NotStarted, message)
+                .hint("--cache-dir DIR keeps a cache of your own"))
+        })
     }
 
     fn setting<'s>(&'s self, lowers: &'s [Lower]) -> Setting<'s> {

@@ -81,6 +81,18 @@ struct Cli {
     global: GlobalArgs,
 }
 
+impl Cli {
+    /// Whether what the library traces is shown. Without `-v` only a server has something to say this way, and to listen takes
+    /// memory that a start can do without.
+    fn is_traced(&self) -> bool {
+        #[cfg(feature = "registry")]
+        if matches!(self.command, Command::Registry(_)) {
+            return true;
+        }
+        self.global.verbose > 0
+    }
+}
+
 /// Flags that every command knows.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
@@ -211,7 +223,9 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refused(&error),
     };
-    trace(cli.global.verbose);
+    if cli.is_traced() {
+        trace(cli.global.verbose);
+    }
     let report = Report::new(&cli.global);
     let outcome = match cli.command {
         Command::Cache(arguments) => cache::run(&arguments, &cli.global, &report),

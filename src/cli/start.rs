@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -75,7 +76,13 @@ impl Start<'_> {
         let Some(name) = self.arguments.command.first() else {
             return Ok(());
         };
-        if self.arguments.keep_host || !self.at.exists() {
+        let is_empty = || {
+            fs::read_dir(self.at).map_or_else(
+                |error| error.kind() == ErrorKind::NotFound,
+                |mut entries| entries.next().is_none(),
+            )
+        };
+        if self.arguments.keep_host || is_empty() {
             return Ok(());
         }
         let path = self.callers_path()?;
@@ -177,20 +184,6 @@ impl Start<'_> {
         let in_root = DiskPlaces::opt(self.at);
         let in_task_root = DiskPlaces::task(task_root);
         let target = self.target();
-        // Only who finds libraries in the function or the layers has to be kept from shadowing the system's.
-        let has_libraries = || {
-            let places = [
-                task_root.to_owned(),
-                task_root.join("lib"),
-                self.at.join("lib"),
-            ];
-            places.iter().any(|place| place.is_dir())
-        };
-        let loaders = if target == Target::Host && has_libraries() {
-            loader_directories()
-        } else {
-            Vec::new()
-        };
         let mut made = environment(&Request {
             runtime: self.runtime,
             target,
@@ -199,7 +192,7 @@ impl Start<'_> {
             in_root: &in_root,
             in_task_root: &in_task_root,
             caller: &caller,
-            loader_directories: &loaders,
+            loader_directories: &loader_directories,
             is_on_this_machine: &Path::exists,
             configuration: &configuration,
             overrides: &overrides,

@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::{
     Beginning, Environment, LeftOut, LeftOutReason, Presence, Request, Roots, SearchEntry,
@@ -87,17 +87,20 @@ impl Host<'_> {
         let libraries = self.names_of_libraries();
         let is_on_this_machine = self.request.is_on_this_machine;
         // Whether one of them would take the place of one in this directory of the loader's.
-        let is_threatened = |directory: &Path| {
+        let is_threatened = |directory: &PathBuf| {
             let mut names = libraries.iter();
             names.any(|name| is_on_this_machine(&directory.join(name)))
         };
-        let loaders = self
-            .request
-            .loader_directories
-            .iter()
-            .filter(|directory| is_threatened(directory))
+        let loaders = if libraries.is_empty() {
+            Vec::new()
+        } else {
+            (self.request.loader_directories)()
+        };
+        let loaders = loaders
+            .into_iter()
+            .filter(is_threatened)
             .map(|directory| SearchEntry {
-                directory: directory.clone().into_os_string(),
+                directory: directory.into_os_string(),
                 rule: LOADERS_OWN,
                 presence: Presence::Present,
                 provided_by: Vec::new(),

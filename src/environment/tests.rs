@@ -117,7 +117,7 @@ impl Asked {
             in_root: &self.opt,
             in_task_root: &self.task,
             caller: &caller,
-            loader_directories: &["/lib64".into(), "/usr/lib64".into()],
+            loader_directories: &|| vec!["/lib64".into(), "/usr/lib64".into()],
             is_on_this_machine: &|path| path.ends_with("libssl.so.3"),
             configuration: &parse(&self.set),
             overrides: &parse(&self.env),

@@ -1,21 +1,26 @@
-//! Work that needs threads, done for a process that must have one: in a forked child that does not survive it and reports over
-//! a pipe.
+//! Work done for a process that must keep what it is: what needs threads, in a forked child that does not survive it and reports
+//! over a pipe; what enters namespaces, in one that borrows its memory.
 //!
 //! A process that has ever had a second thread may be refused a user namespace of its own (`unshare(2)`, `EINVAL`), even some
 //! time after that thread ended.
 
+use std::ffi::c_void;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::ptr::NonNull;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, clone};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2};
 
 use super::interrupt::{ENDING, Interrupt, is_ignored};
@@ -146,69 +151,84 @@ fn death_of(child: Pid) -> Result<Option<String>, Errno> {
     Ok(match uninterrupted(|| waitpid(child, None)) {
         // Where SIGCHLD is ignored, the kernel reaps.
         Ok(WaitStatus::Exited(_, 0)) | Err(Errno::ECHILD) => None,
-        Ok(WaitStatus::Signaled(_, signal, _)) => Some(format!("it was killed by {signal}")),
-        Ok(status) => Some(format!("it ended unexpectedly: {status:?}")),
+        Ok(status) => Some(in_words(status)),
         Err(error) => return Err(error),
     })
 }
 
-/// A child that has said all that it has to say. Its end takes longer than that where a namespace ends with it, so it is waited
-/// for only when this value goes.
-#[must_use = "the child is waited for when this goes"]
-#[derive(Debug)]
-pub struct Leaving {
-    child: Option<Pid>,
-    /// The signals that are blocked again when it has ended.
-    mask: SigSet,
-}
-
-impl Leaving {
-    /// How it ended, in words, if not by itself.
-    pub(super) fn death(mut self) -> Result<Option<String>, Errno> {
-        self.child.take().map_or(Ok(None), death_of)
+fn in_words(end: WaitStatus) -> String {
+    match end {
+        WaitStatus::Signaled(_, signal, _) => format!("it was killed by {signal}"),
+        status => format!("it ended unexpectedly: {status:?}"),
     }
 }
 
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        let ended = self.child.take().map_or(Ok(None), death_of).map(drop);
-        let restored = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None);
-        if let Err(error) = ended.and(restored) {
-            tracing::debug!(%error, "cannot wait for a child");
-        }
-    }
-}
+/// The stack of a child that borrows this process's memory, and the page below it that nothing may touch.
+const STACK_BYTES: usize = 1 << 20;
+const GUARD_BYTES: usize = 1 << 16;
 
-/// Lets a child try something that would change this process for good, and that takes a moment and leaves nothing; what it says.
-/// Signals go their usual way: the child dies with this process. This process must have one thread.
+/// Lets a child try something that would change this process for good, and that takes a moment; what it gives back, or how the
+/// child ended in words.
+///
+/// Until the child has ended this process stands still, as after `vfork(2)`: the child works with its memory and its
+/// descriptors, so that nothing is copied and nothing has to be sent back. What the kernel keeps for each process alone is the
+/// child's own: its namespaces, its root, its working directory, its rights. Signals go their usual way. This process must have
+/// one thread.
 ///
 /// # Errors
 ///
-/// What kept the child from being started or listened to.
-#[expect(unsafe_code, reason = "fork(2) and _exit(2) have no safe forms")]
-pub(super) fn attempt(work: impl FnOnce() -> Vec<u8>) -> Result<(Vec<u8>, Leaving), Errno> {
-    let (reading, writing) = pipe2(OFlag::O_CLOEXEC)?;
-    let mut leaving = Leaving {
-        child: None,
-        mask: let_news_of_children_pass()?,
+/// What kept the child from being started or waited for.
+#[expect(unsafe_code, reason = "clone(2) has no safe form")]
+pub(super) fn attempt<T>(work: impl FnOnce() -> T) -> Result<Result<T, String>, Errno> {
+    let mut stack = Stack::new()?;
+    let mut work = Some(work);
+    let mut done = None;
+    let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK | CloneFlags::CLONE_FILES;
+    let ended = {
+        let child = Box::new(|| {
+            done = work.take().map(|work| work());
+            0
+        });
+        // SAFETY: one of the two runs at a time, and the child, which ends when `child` returns, has a stack of its own.
+        let child = unsafe { clone(child, stack.bytes(), flags, None) }?;
+        // Its end is told to nobody, so that nothing is left to tell the command that takes our place.
+        uninterrupted(|| waitpid(child, Some(WaitPidFlag::__WALL)))?
     };
-    let parent = getpid();
-    // SAFETY: this process has one thread, so the child's memory is as consistent as its own.
-    match unsafe { fork() }? {
-        ForkResult::Child => {
-            drop(reading);
-            let is_bound = set_pdeathsig(Signal::SIGKILL).is_ok() && getppid() == parent;
-            let is_told = is_bound && File::from(writing).write_all(&work()).is_ok();
-            // SAFETY: nothing of the parent's, no handler and no buffer, may run or be written twice.
-            unsafe { libc::_exit(i32::from(!is_told)) }
+    Ok(done.ok_or_else(|| in_words(ended)))
+}
+
+/// A stack of its own, with a guard.
+struct Stack(NonNull<c_void>);
+
+impl Stack {
+    #[expect(unsafe_code, reason = "mmap(2) has no safe form")]
+    fn new() -> Result<Self, Errno> {
+        let length = NonZeroUsize::new(STACK_BYTES).ok_or(Errno::EINVAL)?;
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_STACK | MapFlags::MAP_NORESERVE;
+        // SAFETY: the kernel chooses an address where nothing is.
+        let stack = Self(unsafe { mmap_anonymous(None, length, access, flags) }?);
+        // SAFETY: these are the first bytes of what was just mapped, and nobody has them yet.
+        unsafe { mprotect(stack.0, GUARD_BYTES, ProtFlags::PROT_NONE) }?;
+        Ok(stack)
+    }
+
+    #[expect(unsafe_code, reason = "a slice of mapped memory has no safe form")]
+    fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: these bytes are mapped, zeroed and nobody else's, as long as the value is there.
+        unsafe {
+            let lowest = self.0.byte_add(GUARD_BYTES).cast();
+            NonNull::slice_from_raw_parts(lowest, STACK_BYTES - GUARD_BYTES).as_mut()
         }
-        ForkResult::Parent { child } => {
-            leaving.child = Some(child);
-            drop(writing);
-            let mut bytes = Vec::new();
-            let read = File::from(reading).read_to_end(&mut bytes);
-            read.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
-            Ok((bytes, leaving))
+    }
+}
+
+impl Drop for Stack {
+    #[expect(unsafe_code, reason = "munmap(2) has no safe form")]
+    fn drop(&mut self) {
+        // SAFETY: the child has ended, and nobody else has these bytes.
+        if let Err(error) = unsafe { munmap(self.0, STACK_BYTES) } {
+            tracing::debug!(%error, "cannot give a stack back");
         }
     }
 }

@@ -6,20 +6,21 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::Mode as ModeBits;
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::{Mode as ModeBits, stat};
 use nix::unistd::{chdir, getegid, geteuid, mkdir, pivot_root};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, clear_ambient_capability_set,
     remove_capability_from_bounding_set, set_capabilities,
 };
 
-use super::child::Leaving;
 use super::mount::{Calls, IntoErrno as _, Layering, Lower, MountError, bind, failed, remount};
 
 /// The two kinds of namespace that let a process mount something that nobody else sees.
@@ -44,7 +45,7 @@ impl Space {
 /// What a command is to see.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting<'s> {
-    /// The directories to be seen at the target, lowest first.
+    /// The directories to be seen at the target, lowest first; for [`Space::Mount`], opened since it was entered.
     pub lowers: &'s [Lower],
     /// Where, an absolute path.
     pub target: &'s Path,
@@ -68,16 +69,41 @@ pub struct Furnished {
 }
 
 impl Setting<'_> {
-    /// Tries in a child process whether a namespace can be entered and everything mounted in it. The child is waited for when
-    /// the value goes: its namespaces end with it, which takes time that this process can use.
-    ///
-    /// This process must have one thread.
+    /// Tries in a child process whether a namespace can be entered and everything mounted in it. This process must have one
+    /// thread.
     ///
     /// # Errors
     ///
     /// The call that failed.
-    pub fn try_out(&self, space: Space) -> Result<Leaving, MountError> {
+    pub fn try_out(&self, space: Space) -> Result<(), MountError> {
         MountError::from_child(|| enter(space).and_then(|()| self.furnish(space).map(drop)))
+    }
+
+    /// Enters a user namespace in which everything is mounted.
+    ///
+    /// What such a namespace changes in a process cannot be changed back, and with nothing mounted in it a command would only
+    /// have less power. So a child goes ahead and does everything, and this process follows it there. It must have one thread.
+    ///
+    /// # Errors
+    ///
+    /// The call that failed; this process is where it was, unless it failed to follow.
+    pub fn furnish_and_enter(&self) -> Result<Furnished, MountError> {
+        let here = Here::now();
+        let (furnished, spaces) = MountError::from_child(|| {
+            enter(Space::User)?;
+            let spaces = Spaces::of_this_process()?;
+            let furnished = self.furnish(Space::User)?;
+            let is_here = here.as_ref().is_some_and(Here::is_found);
+            Ok((furnished, is_here.then_some(spaces)))
+        })?;
+        let (Some(spaces), Some(here)) = (spaces, here) else {
+            // Who follows another leaves the working directory, and this one is not found again: it is covered now, or was moved.
+            enter(Space::User)?;
+            return self.furnish(Space::User);
+        };
+        spaces.enter()?;
+        chdir(&here.path).map_err(failed("chdir(2)"))?;
+        Ok(furnished)
     }
 
     /// Mounts everything in the namespace that was entered.
@@ -119,13 +145,18 @@ impl Setting<'_> {
     }
 
     fn mount_layers(&self, target: &Path, space: Space) -> Result<(), MountError> {
-        let mut lowers = Vec::with_capacity(self.lowers.len() + 1);
-        if self.keeps_host {
-            lowers.push(Lower::open(target).map_err(failed("open(2) of the target"))?);
-        }
-        for lower in self.lowers {
-            lowers.push(lower.reopen().map_err(failed("open(2) of a directory"))?);
-        }
+        let host = self.keeps_host.then(|| Lower::open(target)).transpose();
+        let host = host.map_err(failed("open(2) of the target"))?;
+        let reopened: Result<Vec<Lower>, Errno> = match space {
+            Space::Mount => Ok(Vec::new()),
+            Space::User => self.lowers.iter().map(Lower::reopen).collect(),
+        };
+        let reopened = reopened.map_err(failed("open(2) of a directory"))?;
+        let layers = match space {
+            Space::Mount => self.lowers,
+            Space::User => &reopened,
+        };
+        let lowers: Vec<&Lower> = host.iter().chain(layers).collect();
         let layering = Layering {
             lowers: &lowers,
             is_writable: self.is_writable,
@@ -134,6 +165,58 @@ impl Setting<'_> {
             calls: self.calls,
         };
         layering.attach(target)
+    }
+}
+
+/// A user namespace and the mount namespace in it, held by their descriptors.
+struct Spaces {
+    user: OwnedFd,
+    mounts: OwnedFd,
+}
+
+impl Spaces {
+    fn of_this_process() -> Result<Self, MountError> {
+        let opened = |file| {
+            let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+            open(file, flags, ModeBits::empty()).map_err(failed("open(2) of a namespace"))
+        };
+        Ok(Self {
+            user: opened("/proc/self/ns/user")?,
+            mounts: opened("/proc/self/ns/mnt")?,
+        })
+    }
+
+    /// Brings this process into them, to their root.
+    fn enter(self) -> Result<(), MountError> {
+        let step = failed("setns(2)");
+        setns(self.user, CloneFlags::CLONE_NEWUSER)
+            .and_then(|()| setns(self.mounts, CloneFlags::CLONE_NEWNS))
+            .map_err(step)
+    }
+}
+
+/// A working directory: its path, and which one it is.
+struct Here {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl Here {
+    fn now() -> Option<Self> {
+        Some(Self {
+            path: std::env::current_dir().ok()?,
+            identity: Self::identity()?,
+        })
+    }
+
+    fn identity() -> Option<(u64, u64)> {
+        let about = stat(".").ok()?;
+        Some((about.st_dev, about.st_ino))
+    }
+
+    /// Whether its path leads to it, for this process, which goes there.
+    fn is_found(&self) -> bool {
+        chdir(&self.path).is_ok() && Self::identity() == Some(self.identity)
     }
 }
 

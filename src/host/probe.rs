@@ -135,6 +135,7 @@ impl Mechanism {
             if !self.is_overlay {
                 lowers.remove(0);
             }
+            let lowers: Vec<&Lower> = lowers.iter().collect();
             let layering = Layering {
                 lowers: &lowers,
                 is_writable: false,
@@ -144,7 +145,7 @@ impl Mechanism {
             };
             layering.attach(target)
         };
-        MountError::from_child(mount).map(drop)
+        MountError::from_child(mount)
     }
 }
 

@@ -114,8 +114,9 @@ fn topmost(mountinfo: &str, place: &Path) -> (Standing, usize) {
 /// The call that failed; nothing is mounted then.
 pub fn mount(lowers: &[Lower], place: &Path, digest: &str, calls: Calls) -> Result<(), MountError> {
     let source = format!("{MARK}{digest}");
+    let lowers: Vec<&Lower> = lowers.iter().collect();
     let layering = Layering {
-        lowers,
+        lowers: &lowers,
         is_writable: false,
         is_in_user_namespace: false,
         source: &source,

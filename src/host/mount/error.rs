@@ -5,7 +5,7 @@ use std::fmt;
 
 use nix::errno::Errno;
 
-use crate::host::child::{Leaving, attempt};
+use crate::host::child::attempt;
 
 /// Why something could not be mounted.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -36,46 +36,18 @@ impl MountError {
         )
     }
 
-    /// As bytes, for another process.
-    fn to_bytes(&self) -> Vec<u8> {
-        let number = (self.errno as i32).to_string();
-        let mut lines = vec![number, self.step.to_string()];
-        lines.extend(self.log.iter().cloned());
-        lines.join("\n").into_bytes()
-    }
-
-    /// What a child process has found out: nothing to say, so that it is leaving, or this error.
-    pub(in crate::host) fn from_child(
-        work: impl FnOnce() -> Result<(), Self>,
-    ) -> Result<Leaving, Self> {
-        let of_fork = |error: Errno| Self::new("fork(2)", error);
-        let (told, child) = attempt(|| match work() {
-            Ok(()) => b"0".to_vec(),
-            Err(error) => error.to_bytes(),
-        })
-        .map_err(of_fork)?;
-        if told == b"0" {
-            return Ok(child);
-        }
-        match child.death().map_err(of_fork)? {
-            Some(death) => Err(Self {
-                log: vec![death],
-                ..of_fork(Errno::ECHILD)
-            }),
-            None => Err(Self::from_bytes(&told)),
-        }
-    }
-
-    /// From the bytes of another process of ours.
-    fn from_bytes(bytes: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(bytes);
-        let mut lines = text.lines().map(str::to_owned);
-        let number = lines.next().and_then(|number| number.parse().ok());
-        Self {
-            errno: Errno::from_raw(number.unwrap_or(0)),
-            step: Cow::Owned(lines.next().unwrap_or_default()),
-            log: lines.collect(),
-        }
+    /// What a child process makes of something that would change this process for good; it must have one thread.
+    pub(in crate::host) fn from_child<T>(
+        work: impl FnOnce() -> Result<T, Self>,
+    ) -> Result<T, Self> {
+        attempt(work)
+            .map_err(|error| Self::new("clone(2)", error))?
+            .unwrap_or_else(|death| {
+                Err(Self {
+                    log: vec![death],
+                    ..Self::new("clone(2)", Errno::ECHILD)
+                })
+            })
     }
 }
 

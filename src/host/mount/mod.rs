@@ -105,7 +105,7 @@ impl Lower {
 #[derive(Clone, Copy, Debug)]
 pub struct Layering<'l> {
     /// The directories, lowest first.
-    pub lowers: &'l [Lower],
+    pub lowers: &'l [&'l Lower],
     /// Whether what is written goes to memory; else nothing can be written.
     pub is_writable: bool,
     /// Whether the process has its rights from a user namespace of its own.
