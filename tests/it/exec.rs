@@ -210,41 +210,50 @@ fn everything_is_handed_on_as_to_the_bare_command() {
         format!("{state},ignore-SIGCHLD,ignore-SIGHUP"),
     ] {
         for user in USERS {
-            are_handed_on(&sandbox, user, &state, None);
+            are_handed_on(&sandbox, user, &state, &Ground::Mounted);
         }
+        are_handed_on(&sandbox, User::Nobody, &state, &Ground::MountedIfPossible);
     }
     let machine = as_in_docker();
     if !skip_unless_allowed(&machine) {
         for user in USERS {
             let state = format!("{state},ignore-SIGCHLD,keep-7");
-            are_handed_on(&sandbox, user, &state, Some(&machine));
+            are_handed_on(&sandbox, user, &state, &Ground::Extracted(&machine));
         }
     }
 }
 
-/// Compares what a command is handed on in such a state by us, cold and warm, and without us; on a machine, if one is given,
-/// where the layers are extracted.
+/// What a command is to stand on.
+enum Ground<'g> {
+    /// A mount, and nothing else would do: no child goes ahead into a user namespace.
+    Mounted,
+    /// A mount, for which a child goes ahead into a user namespace, as the layers could be extracted too.
+    MountedIfPossible,
+    /// An extracted root, on this machine.
+    Extracted(&'g [OsString]),
+}
+
+/// Compares what a command is handed on in such a state by us, cold and warm, and without us.
 #[track_caller]
-fn are_handed_on(sandbox: &Sandbox, user: User, state: &str, machine: Option<&[OsString]>) {
+fn are_handed_on(sandbox: &Sandbox, user: User, state: &str, ground: &Ground<'_>) {
     let layers = ["one.zip", "two.zip"].map(|layer| {
         let layer = with_digest(sandbox, layer);
         format!("{}/{layer}", sandbox.work().display())
     });
-    let own = sandbox
-        .root()
-        .join("tmp")
-        .join(format!("{user:?}-{state}-{}", machine.is_some()));
+    let own = sandbox.root().join("tmp").join(format!(
+        "{user:?}-{state}-{}",
+        matches!(ground, Ground::Extracted(_))
+    ));
     let at = own.join("opt").display().to_string();
-    let ground = match machine {
-        None => ["--require-mount", "--at", "/opt"],
-        Some(_) => ["--quota", "off", "--at"],
+    let (flags, machine, is_mounted) = match *ground {
+        Ground::Mounted => (vec!["--require-mount", "--at", "/opt"], &[][..], true),
+        Ground::MountedIfPossible => (vec!["--at", &at], &[][..], true),
+        Ground::Extracted(machine) => (vec!["--at", &at], machine, false),
     };
-    let at = machine.map(|_| at.as_str());
     for tell in TELL {
-        let words: Vec<&str> = ["exec", "--quiet", &layers[0], &layers[1]]
+        let words: Vec<&str> = ["exec", "--quota", "off", "--quiet", &layers[0], &layers[1]]
             .into_iter()
-            .chain(ground)
-            .chain(at)
+            .chain(flags.iter().copied())
             .chain(["--"])
             .chain(tell.iter().copied())
             .collect();
@@ -252,7 +261,7 @@ fn are_handed_on(sandbox: &Sandbox, user: User, state: &str, machine: Option<&[O
             let command = sandbox
                 .command(&words)
                 .env("XDG_CACHE_HOME", &own)
-                .under(machine.unwrap_or_default())
+                .under(machine)
                 .under(["/usr/bin/python3", "-c", ODD_STATE, state, how]);
             let command = match user {
                 User::Root => command,
@@ -269,7 +278,7 @@ fn are_handed_on(sandbox: &Sandbox, user: User, state: &str, machine: Option<&[O
                 "{user:?}, {temperature}, {state}, {tell:?}"
             );
             let locks = |text: &str| text.lines().filter(|line| is_lock(line)).count();
-            let is_locked = machine.is_none() && tell[1] == "-c";
+            let is_locked = is_mounted && tell[1] == "-c";
             assert_eq!(
                 locks(ours.stdout()),
                 locks(bare.stdout()) + usize::from(is_locked),
@@ -309,6 +318,56 @@ fn comparable(text: &str) -> Vec<String> {
             _ => line.to_owned(),
         })
         .collect()
+}
+
+#[test]
+fn a_working_directory_stays_the_same_one_also_where_its_path_leads_elsewhere_or_nowhere() {
+    let Some(sandbox) = sandbox() else { return };
+    let own = sandbox.root().join("tmp").join("directories");
+    // As root it is made, and left to nobody: under the target, where nobody may search, and removed.
+    let begin = r#"
+set -e
+mkdir -p "$1/at/inside" "$1/private/inside" "$1/gone" "$1/plain" "$1/target"
+for directory in at/inside private/inside plain; do echo "$directory" >"$1/$directory/note"; done
+chown -R 65534:65534 "$1"
+chown 0 "$1/private"
+chmod 0700 "$1/private"
+cd "$1/$2"
+if [ "$2" = gone ]; then rmdir "$1/gone"; fi
+shift 2
+exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+"#;
+    let layer = sandbox.work().join("one.zip").display().to_string();
+    let own = own.display().to_string();
+    let run = |directory: &str, target: &str, command: &[&str]| {
+        let at = format!("{own}/{target}");
+        let words = [&["exec", &layer, "--quiet", "--at", &at, "--"][..], command].concat();
+        sandbox
+            .command(&words)
+            .copied()
+            .env("XDG_CACHE_HOME", format!("{own}/cache"))
+            .under(["sh", "-c", begin, "sh", &own, directory])
+            .run()
+    };
+    for (directory, target) in [
+        ("plain", "target"),
+        ("at/inside", "at"),
+        ("private/inside", "target"),
+    ] {
+        // Cold and warm.
+        for _ in 0..2 {
+            let note = run(directory, target, &["cat", "note"]).success();
+            assert_eq!(note.stdout().trim(), directory);
+        }
+    }
+    let is_gone = "stat -L -c %h /proc/self/cwd; grep -c \" $0 \" /proc/self/mountinfo";
+    let at = format!("{own}/target");
+    let told = run("gone", "target", &["sh", "-c", is_gone, &at]).success();
+    assert_eq!(
+        told.stdout(),
+        "0\n1\n",
+        "it is removed, and a mount is there"
+    );
 }
 
 #[test]
@@ -1055,9 +1114,16 @@ fn a_running_command_loses_no_file_and_leaves_no_lock() {
     let prune = format!(
         "find {cache} -exec touch -h -d 2020-01-01 {{}} +; {program} cache prune --max-size 0 --older-than 0s --cache-dir {cache}"
     );
-    let layers = ["one.zip", "two.zip", "--cache-dir", &cache];
+    // Layers that no other test runs meanwhile: a tree is in use also where another cache has one of the same name.
+    for (name, path) in [("left.zip", "left"), ("right.zip", "right")] {
+        sandbox.archive(
+            name,
+            &archive([file(path, format!("the {path} of one that runs"))]),
+        );
+    }
+    let layers = ["left.zip", "right.zip", "--cache-dir", &cache];
     for shell in ["exec sh -c", "sh -c"] {
-        let command = format!("{shell} '{prune}; cat /opt/link /opt/only/two; kill -KILL $$'");
+        let command = format!("{shell} '{prune}; cat /opt/left /opt/right; kill -KILL $$'");
         let arguments = [
             &layers[..],
             &["--require-mount", "--", "sh", "-c", &command],
@@ -1065,7 +1131,8 @@ fn a_running_command_loses_no_file_and_leaves_no_lock() {
         .concat();
         let seen = User::Root.exec(&sandbox, &arguments).run();
         assert!(seen.code() != Some(0), "it was killed: {seen}");
-        assert!(seen.stdout.ends_with("12"), "{seen}");
+        let both = "the left of one that runsthe right of one that runs";
+        assert!(seen.stdout.ends_with(both), "{seen}");
     }
     let trees = || {
         fs::read_dir(sandbox.path("cache/trees"))
