@@ -14,12 +14,14 @@ use object_store::{GetResult, ObjectStoreExt as _};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
-use super::garbage::trash_of;
 use super::{Location, Store, StoreError};
 use crate::digest::Digest;
 
 /// Bytes of an archive that are in memory at a time; S3 takes no smaller parts than 5 MiB.
 const PART_BYTES: usize = 8 << 20;
+
+/// How often an archive is looked for where it is kept and where it may have been put aside.
+const LOOKS: usize = 3;
 
 /// An archive to be kept: a file without a name, which nobody else can change.
 #[derive(Debug)]
@@ -170,15 +172,27 @@ impl Store {
     ///
     /// What the store answers.
     pub async fn archive(&self, digest: &Digest) -> Result<Option<GetResult>, StoreError> {
-        // What collects garbage may have put it aside, and back.
-        for key in [key_of(digest), trash_of(digest), key_of(digest)] {
-            match self.objects.get(&key).await {
-                Ok(got) => return Ok(Some(got)),
-                Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(StoreError::object("read", &key)(error)),
+        // What collects garbage may put it aside, and back, while it is looked for.
+        for _ in 0..LOOKS {
+            let kept = key_of(digest);
+            if let Some(got) = self.get(&kept).await? {
+                return Ok(Some(got));
+            }
+            for aside in self.put_aside(digest).await? {
+                if let Some(got) = self.get(&aside).await? {
+                    return Ok(Some(got));
+                }
             }
         }
         Ok(None)
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<GetResult>, StoreError> {
+        match self.objects.get(key).await {
+            Ok(got) => Ok(Some(got)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(StoreError::object("read", key)(error)),
+        }
     }
 
     /// Writes an archive somewhere else, verified; `false` if it is not kept.

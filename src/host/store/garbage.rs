@@ -10,7 +10,7 @@ use object_store::{ObjectMeta, ObjectStore as _, ObjectStoreExt as _};
 
 use super::blobs::key_of;
 use super::versions::AT_ONCE;
-use super::{Store, StoreError, now};
+use super::{Store, StoreError, new_uuid, now};
 use crate::digest::Digest;
 
 /// What nobody has written to for so long is not being written.
@@ -51,6 +51,8 @@ impl Store {
             self.put_back_all().await?;
         }
         let needed = self.needed(before).await?;
+        // Of several who collect at once each removes only what it put aside itself: what another one did was judged by that one.
+        let own = new_uuid()?;
         let mut aside = Vec::new();
         for blob in self.objects_in("blobs").await? {
             let digest = digest_of(&blob).filter(|digest| {
@@ -65,18 +67,18 @@ impl Store {
             HashSet::new()
         } else {
             for (digest, blob) in &aside {
-                self.rename(&blob.location, &trash_of(digest)).await?;
+                self.rename(&blob.location, &trash_of(digest, &own)).await?;
             }
             self.needed(before).await?
         };
         for (digest, blob) in aside {
+            let trash = trash_of(&digest, &own);
             if still_needed.contains(&digest) {
-                self.put_back(&digest).await?;
+                self.put_back(&trash, &digest).await?;
                 collected.kept += 1;
                 continue;
             }
             if !is_dry {
-                let trash = trash_of(&digest);
                 let removed = self.objects.delete(&trash).await;
                 Self::unless_gone("remove", &trash, removed)?;
             }
@@ -129,15 +131,24 @@ impl Store {
     async fn put_back_all(&self) -> Result<(), StoreError> {
         for trash in self.objects_in(TRASH).await? {
             if let Some(digest) = digest_of(&trash) {
-                self.put_back(&digest).await?;
+                self.put_back(&trash.location, &digest).await?;
             }
         }
         Ok(())
     }
 
-    async fn put_back(&self, digest: &Digest) -> Result<(), StoreError> {
+    async fn put_back(&self, trash: &Key, digest: &Digest) -> Result<(), StoreError> {
         // Where it was kept again meanwhile, these are the same bytes.
-        self.rename(&trash_of(digest), &key_of(digest)).await
+        self.rename(trash, &key_of(digest)).await
+    }
+
+    /// Where an archive was put aside, by whomever.
+    pub(super) async fn put_aside(&self, digest: &Digest) -> Result<Vec<Key>, StoreError> {
+        let trash = self.objects_in(TRASH).await?.into_iter();
+        Ok(trash
+            .filter(|trash| digest_of(trash) == Some(*digest))
+            .map(|trash| trash.location)
+            .collect())
     }
 
     /// Renames an object, if it is there: somebody else may collect garbage too.
@@ -164,12 +175,15 @@ impl Store {
     }
 }
 
-pub(super) fn trash_of(digest: &Digest) -> Key {
-    Key::from(TRASH).join(digest.hex())
+fn trash_of(digest: &Digest, collector: &str) -> Key {
+    Key::from(TRASH).join(format!("{}.{collector}", digest.hex()))
 }
 
+/// The digest that an object's name is, or begins with.
 fn digest_of(object: &ObjectMeta) -> Option<Digest> {
-    Digest::from_hex(object.location.filename()?.as_bytes()).ok()
+    let name = object.location.filename()?;
+    let digest = name.split_once('.').map_or(name, |(digest, _)| digest);
+    Digest::from_hex(digest.as_bytes()).ok()
 }
 
 /// What a store in a directory holds of objects that were being written, and not since `before`. They bear the object's name, `#`

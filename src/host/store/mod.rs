@@ -4,7 +4,7 @@
 //! format                                        that this is a store, and which one
 //! secret                                        what links are signed with
 //! blobs/<digest>                                an archive, once
-//! trash/<digest>                                one that is about to be removed
+//! trash/<digest>.<who>                          one that is about to be removed
 //! layers/<region>/<account>/<name>/versions/<n> a version, as it was published
 //!                                 /deleted/<n>  that it is gone, and since when
 //!                                 /policy/<n>/<revision>
