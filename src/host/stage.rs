@@ -183,7 +183,9 @@ impl Destination {
             }
             Err(error)
         };
-        let named = tempfile::Builder::new().prefix(&prefix).make_in("", make)?;
+        let named = tempfile::Builder::new()
+            .prefix(&prefix)
+            .make_in("/", make)?;
         // It is not for that crate to remove it.
         let (scratch, _) = named.keep()?;
         Ok(scratch)

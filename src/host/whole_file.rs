@@ -51,7 +51,7 @@ pub(super) fn write(
     loop {
         let named = tempfile::Builder::new()
             .prefix(&prefix)
-            .make_in("", |path| {
+            .make_in("/", |path| {
                 // Only the name is random; where the file is made is decided by the descriptor.
                 let name = path.file_name().unwrap_or_default().as_bytes();
                 let file = Root::borrow(folder).create_file(name, Mode::PRIVATE)?;

@@ -345,7 +345,7 @@ exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
         sandbox
             .command(&words)
             .copied()
-            .env("XDG_CACHE_HOME", format!("{own}/cache"))
+            .env("XDG_CACHE_HOME", format!("{own}/cache/{directory}"))
             .under(["sh", "-c", begin, "sh", &own, directory])
             .run()
     };
