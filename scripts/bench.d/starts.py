@@ -122,7 +122,7 @@ class Bench:
         self.place = place
         for directory in (place, disk):
             os.chmod(directory, 0o755)
-        # Where nobody may run it.
+        # Where the user nobody may run it too.
         self.binary = shutil.copy(binary, os.path.join(disk, "slashopt"))
         self.stacks = {"five": self.copied(five()), "many": self.copied(many())}
         os.mkdir(self.path("at"))

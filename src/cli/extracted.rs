@@ -34,7 +34,7 @@ pub(crate) fn extract(
 ) -> Result<(), Failure> {
     let cache = CacheFolder::new(stack.cache_dir.as_deref(), |name| std::env::var_os(name));
     // The same flags judge the same files in the same way.
-    let sources = Sources::look(&layers.inputs(stack, WHAT)?, &format!("{stack:?}"));
+    let sources = Sources::look(layers.inputs(stack, WHAT)?, &format!("{stack:?}"));
     if sources
         .as_ref()
         .is_some_and(|sources| sources.made(at, &cache))

@@ -40,6 +40,9 @@ pub(crate) struct LayerArgs {
     /// The lock file, once it is read.
     #[arg(skip)]
     lock: OnceCell<Lock>,
+    /// What they are read from, once that is known: some are fetched for it.
+    #[arg(skip)]
+    inputs: OnceCell<Vec<LayerInput>>,
 }
 
 /// Where layers are looked for that are no files.
@@ -95,6 +98,7 @@ impl LayerArgs {
             locked,
             registry,
             lock: OnceCell::new(),
+            inputs: OnceCell::new(),
         }
     }
 
@@ -151,7 +155,15 @@ impl LayerArgs {
     }
 
     /// What they are read from, at least one.
-    pub(crate) fn inputs(&self, stack: &StackArgs, what: &str) -> Result<Vec<LayerInput>, Failure> {
+    pub(crate) fn inputs(&self, stack: &StackArgs, what: &str) -> Result<&[LayerInput], Failure> {
+        if let Some(inputs) = self.inputs.get() {
+            return Ok(inputs);
+        }
+        let inputs = self.found(stack, what)?;
+        Ok(self.inputs.get_or_init(|| inputs))
+    }
+
+    fn found(&self, stack: &StackArgs, what: &str) -> Result<Vec<LayerInput>, Failure> {
         if let Some(lock) = self.lock(what)? {
             return lock.inputs(&self.registry, stack, what);
         }

@@ -162,7 +162,7 @@ impl LockArgs {
         let ids = loaded.stack.in_merge_order().map(|(id, _)| id);
         let locked = published
             .into_iter()
-            .zip(&inputs)
+            .zip(inputs)
             .zip(ids)
             .map(|(((_, version), input), id)| reading.locked(input, version, id));
         let layers: Vec<LockedLayer> = locked.collect::<Result<_, _>>()?;

@@ -45,7 +45,7 @@ impl StackArgs {
         };
         let ready = self
             .cache(what)?
-            .prepare_if(&inputs, &policy, &building, is_worth_it)
+            .prepare_if(inputs, &policy, &building, is_worth_it)
             .map_err(|error| {
                 if let HostError::Child(told) = &error {
                     for left in &told.left_behind {

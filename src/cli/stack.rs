@@ -181,7 +181,7 @@ impl StackArgs {
             limits: self.limits(),
             cache: cache.as_ref(),
         };
-        pool.install(|| LoadedStack::load(&inputs, options, budget))
+        pool.install(|| LoadedStack::load(inputs, options, budget))
             .map_err(|error| layers.failure(what, error))
     }
 

@@ -184,9 +184,13 @@ pub(super) fn attempt<T>(work: impl FnOnce() -> T) -> Result<Result<T, String>, 
     let mut work = Some(work);
     let mut done = None;
     let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK | CloneFlags::CLONE_FILES;
+    let parent = getpid();
     let ended = {
         let child = Box::new(|| {
-            done = work.take().map(|work| work());
+            // Who waits may be killed.
+            if set_pdeathsig(Signal::SIGKILL).is_ok() && getppid() == parent {
+                done = work.take().map(|work| work());
+            }
             0
         });
         // SAFETY: one of the two runs at a time, and the child, which ends when `child` returns, has a stack of its own.

@@ -147,14 +147,14 @@ impl Setting<'_> {
     fn mount_layers(&self, target: &Path, space: Space) -> Result<(), MountError> {
         let host = self.keeps_host.then(|| Lower::open(target)).transpose();
         let host = host.map_err(failed("open(2) of the target"))?;
-        let reopened: Result<Vec<Lower>, Errno> = match space {
-            Space::Mount => Ok(Vec::new()),
-            Space::User => self.lowers.iter().map(Lower::reopen).collect(),
-        };
-        let reopened = reopened.map_err(failed("open(2) of a directory"))?;
+        let reopened: Vec<Lower>;
         let layers = match space {
             Space::Mount => self.lowers,
-            Space::User => &reopened,
+            Space::User => {
+                let again: Result<_, Errno> = self.lowers.iter().map(Lower::reopen).collect();
+                reopened = again.map_err(failed("open(2) of a directory"))?;
+                &reopened
+            }
         };
         let lowers: Vec<&Lower> = host.iter().chain(layers).collect();
         let layering = Layering {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::support::command::Sandbox;
 use crate::support::s3::{Bucket, When};
+use crate::support::strace::skip_without_strace;
 use crate::support::zip::{archive, file};
 
 /// More than one part of an upload.
@@ -187,6 +188,15 @@ fn a_layer_in_a_bucket_is_locked_and_taken_also_when_its_version_is_deleted() {
     // The same bytes, here and there.
     assert_eq!(locked["layers"][0]["sha256"], locked["layers"][1]["sha256"]);
     run(&["lock", "deps", "one.zip", "--check"]).success();
+    if !skip_without_strace(&sandbox) {
+        // Another process fetches it, once.
+        let calls = sandbox.path("calls").display().to_string();
+        let spy = ["strace", "-f", "-qq", "-e", "trace=execve", "-o", &calls];
+        let lock = ["lock", "deps", "one.zip", "--check"];
+        bucket.command(&sandbox, &lock).under(spy).run().success();
+        let calls = fs::read_to_string(sandbox.path("calls")).expect("they were written");
+        assert_eq!(calls.matches("\"registry\", \"get\"").count(), 1, "{calls}");
+    }
     run(&["lock", "deps:2"])
         .status(5)
         .stderr_contains("layer:deps:2 does not exist.");

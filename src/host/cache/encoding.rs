@@ -2,14 +2,25 @@
 //! What was cut short, overwritten with zeros or written by another version does not read.
 
 use crate::digest::{DIGEST_BYTES, Digest};
+use crate::host::inflate;
 use crate::path::LayerPath;
 
 /// The first bytes of everything written: which record it is, in which version.
 pub(super) type Mark = [u8; 8];
 
-/// The CRC-32 of zip and gzip, byte by byte. A record is a kilobyte: a decoder's fast one takes longer to find out what this
-/// processor can do, in a virtual machine, than this takes.
+/// Up to so many bytes a checksum is made byte by byte: in a virtual machine the fast one takes longer to find out what this
+/// processor can do. A start reads only records, of a kilobyte; a manifest has megabytes.
+const SMALL_BYTES: usize = 16 << 10;
+
+/// The CRC-32 of zip and gzip.
 fn crc32(bytes: &[u8]) -> u32 {
+    if bytes.len() > SMALL_BYTES {
+        return inflate::crc32(0, bytes);
+    }
+    crc32_of_few(bytes)
+}
+
+fn crc32_of_few(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
         let mut byte: u32 = 0;
@@ -184,6 +195,16 @@ impl<'b> Decoder<'b> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_bytes_and_many_have_the_same_checksum() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(3 * SMALL_BYTES).collect();
+        for length in [0, 1, 255, SMALL_BYTES, SMALL_BYTES + 1, bytes.len()] {
+            let few = crc32_of_few(&bytes[..length]);
+            assert_eq!(few, inflate::crc32(0, &bytes[..length]));
+            assert_eq!(few, crc32(&bytes[..length]));
+        }
+    }
 
     #[test]
     fn a_record_is_read_as_it_was_written_and_no_part_of_it_is() {
