@@ -15,28 +15,36 @@ class Goals:
         self.extras = extras
         self.judged = []
 
-    def median(self, job, name, key):
-        """A median of one participant at one job; None where it took no part or failed."""
+    def figure(self, job, name, key, which):
+        """The median or the least of one participant at one job; None where it took no part or failed."""
         records = self.jobs.get(job, {})
         record = records.get(name)
-        return record[key]["median"] if record and not record["failures"] and record[key] else None
+        return record[key][which] if record and not record["failures"] and record[key] else None
 
-    def ratio(self, job, name, key):
-        ours, its = self.median(job, "slashopt", key), self.median(job, name, key)
+    def median(self, job, name, key):
+        return self.figure(job, name, key, "median")
+
+    def ratio(self, job, name, key, which="median"):
+        ours, its = (self.figure(job, participant, key, which) for participant in ("slashopt", name))
         return ours / its if ours is not None and its else None
 
-    def judge(self, what, value, limit, unit=""):
+    def judge(self, what, value, limit, unit="", least=None):
         if value is not None:
-            self.judged.append({"goal": what, "value": value, "limit": limit, "unit": unit, "held": value <= limit})
+            self.judged.append({"goal": what, "value": value, "least": least, "limit": limit, "unit": unit, "held": value <= limit})
+
+    def judge_ratio(self, what, job, name, key, limit):
+        """By the medians; what the least time of each comes to stands beside it."""
+        self.judge(what, self.ratio(job, name, key), limit, least=self.ratio(job, name, key, "min"))
 
     def all(self):
+        five, big, overridden = (("five", "tmpfs"), ("big", "tmpfs"), ("overridden", "tmpfs"))
         for peer, limit in {"ripunzip": 0.45, "bsdtar": 0.22, "unzip": 0.16, "python zipfile": 0.15}.items():
-            self.judge(f"five, tmpfs: wall / {peer}", self.ratio(("five", "tmpfs"), peer, "wall"), limit)
-        self.judge("five, tmpfs: CPU / floor", self.ratio(("five", "tmpfs"), "floor", "cpu"), 1.10)
-        self.judge("five, ext4: wall / ripunzip", self.ratio(("five", "ext4"), "ripunzip", "wall"), 0.60)
-        self.judge("big: wall / ripunzip", self.ratio(("big", "tmpfs"), "ripunzip", "wall"), 0.55)
-        self.judge("big: wall / the floor's bound", self.ratio(("big", "tmpfs"), "floor", "wall"), 1.10)
-        self.judge("overridden: ten layers / the tenth alone", self.ratio(("overridden", "tmpfs"), "tenth alone", "wall"), 1.10)
+            self.judge_ratio(f"five, tmpfs: wall / {peer}", five, peer, "wall", limit)
+        self.judge_ratio("five, tmpfs: CPU / floor", five, "floor", "cpu", 1.10)
+        self.judge_ratio("five, ext4: wall / ripunzip", ("five", "ext4"), "ripunzip", "wall", 0.60)
+        self.judge_ratio("big: wall / ripunzip", big, "ripunzip", "wall", 0.55)
+        self.judge_ratio("big: wall / the floor's bound", big, "floor", "wall", 1.10)
+        self.judge_ratio("overridden: ten layers / the tenth alone", overridden, "tenth alone", "wall", 1.10)
 
         few, many = (self.ratio((name, "tmpfs"), "floor", "cpu") for name in ("small-10k", "small-500k"))
         self.judge("CPU / floor at 500k files, over that at 10k", many / few if few and many else None, 1.10)
@@ -85,10 +93,11 @@ def number(value):
 
 
 def goals_table(judged):
-    lines = ["| goal | measured | at most | |", "|---|---|---|---|"]
+    lines = ["| goal | measured (least of each) | at most | |", "|---|---|---|---|"]
     for goal in judged:
         unit = f" {goal['unit']}" if goal["unit"] else ""
-        lines.append(f"| {goal['goal']} | {number(goal['value'])}{unit} | {goal['limit']:g}{unit} "
+        least = f" ({number(goal['least'])})" if goal.get("least") else ""
+        lines.append(f"| {goal['goal']} | {number(goal['value'])}{unit}{least} | {goal['limit']:g}{unit} "
                      f"| {'held' if goal['held'] else 'MISSED'} |")
     return "\n".join(lines)
 
