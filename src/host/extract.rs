@@ -20,7 +20,8 @@ use super::content::Reader;
 use super::destination::Destination;
 use super::interrupt::Interrupt;
 use super::root::{
-    Root, create_directory, create_symlink, open_directory, set_mode, set_modified, set_modified_at,
+    Root, create_directory, create_file, create_symlink, open_directory, set_mode, set_modified,
+    set_modified_at,
 };
 use super::source::LoadedStack;
 use super::stage::Stage;
@@ -29,7 +30,6 @@ use super::{Abandoned, HostError};
 use crate::archive::Refusal;
 use crate::entry::{Kind, Mode};
 use crate::merge::{MergedTree, NodeId};
-use crate::path::LayerPath;
 use crate::plan::{Batch, ExtractPlan};
 
 /// What building a root needs besides the plan.
@@ -212,7 +212,6 @@ impl Extraction<'_> {
                 extraction: self,
                 root,
                 reader: Reader::new(self.budget),
-                path: LayerPath::root(),
                 admitted: Vec::new(),
             };
             while !stop.load(Ordering::Relaxed) {
@@ -318,7 +317,6 @@ struct Writer<'w> {
     extraction: &'w Extraction<'w>,
     root: &'w Root<BorrowedFd<'w>>,
     reader: Reader<'w>,
-    path: LayerPath,
     admitted: Vec<(usize, Refusal)>,
 }
 
@@ -330,17 +328,19 @@ impl Writer<'_> {
             interrupt,
             ..
         } = *self.extraction;
-        self.path.truncate(0);
-        tree.append_path(batch.directory, &mut self.path);
-        let directory_bytes = self.path.len();
+        let parent = self
+            .root
+            .open_directory(tree.path(batch.directory).as_bytes())
+            .map_err(|error| {
+                self.extraction
+                    .failed("open the directory", batch.directory, error)
+            })?;
         let files = plan.files.get(batch.files.clone()).unwrap_or_default();
         for (place, &file) in files.iter().enumerate() {
             interrupt.check()?;
             self.read_ahead(files.get(place..).unwrap_or_default());
-            self.path.push(tree.name(file));
-            let written = self.write_file(file);
-            self.path.truncate(directory_bytes);
-            progress.bytes.fetch_add(written?, Ordering::Relaxed);
+            let written = self.write_file(&parent, file)?;
+            progress.bytes.fetch_add(written, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -369,7 +369,7 @@ impl Writer<'_> {
     }
 
     /// Writes one file; how many bytes it has.
-    fn write_file(&mut self, node: NodeId) -> Result<u64, HostError> {
+    fn write_file(&mut self, parent: &OwnedFd, node: NodeId) -> Result<u64, HostError> {
         let Extraction {
             tree,
             loaded,
@@ -382,9 +382,7 @@ impl Writer<'_> {
         let extraction = self.extraction;
         let failed = |operation| move |error: Errno| extraction.failed(operation, node, error);
         let mut file = File::from(
-            self.root
-                .create_file(self.path.as_bytes(), object.mode)
-                .map_err(failed("create the file"))?,
+            create_file(parent, tree.name(node), object.mode).map_err(failed("create the file"))?,
         );
         let origin = tree.provider(node);
         self.reader.read(loaded, origin, |bytes| {

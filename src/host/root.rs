@@ -53,26 +53,13 @@ impl<Fd: AsFd> Root<Fd> {
         self.directory.as_fd()
     }
 
-    /// Creates a file that must not exist yet, for writing. Its mode is `mode` less the process's umask.
-    ///
-    /// # Errors
-    ///
-    /// `EEXIST` when something is there, whatever `openat2(2)` answers else.
-    pub fn create_file(&self, path: &[u8], mode: Mode) -> Result<OwnedFd, Errno> {
-        self.open(
-            path,
-            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL,
-            ModeBits::from_bits_truncate(mode.bits().into()),
-        )
-    }
-
     /// Opens a file for reading.
     ///
     /// # Errors
     ///
     /// `ELOOP` when there is a link on the way or at the end, whatever `openat2(2)` answers else.
     pub fn open_file(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
-        self.open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK, ModeBits::empty())
+        self.open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)
     }
 
     /// Opens a directory so that its content can be listed and its mode set; an empty path is the root itself.
@@ -82,20 +69,16 @@ impl<Fd: AsFd> Root<Fd> {
     /// As [`Root::open_file`].
     pub fn open_directory(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
         let path = if path.is_empty() { b"." } else { path };
-        self.open(
-            path,
-            OFlag::O_RDONLY | OFlag::O_DIRECTORY,
-            ModeBits::empty(),
-        )
+        self.open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
     }
 
-    fn open(&self, path: &[u8], flags: OFlag, mode: ModeBits) -> Result<OwnedFd, Errno> {
+    fn open(&self, path: &[u8], flags: OFlag) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         if !LACKS_OPENAT2.load(Ordering::Relaxed) {
             let resolve = ResolveFlag::RESOLVE_BENEATH
                 | ResolveFlag::RESOLVE_NO_SYMLINKS
                 | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-            let how = OpenHow::new().flags(flags).mode(mode).resolve(resolve);
+            let how = OpenHow::new().flags(flags).resolve(resolve);
             match uninterrupted(|| openat2(&self.directory, path, how)) {
                 // EAGAIN: something was renamed meanwhile, and the kernel could not be sure. EPERM: what a seccomp filter
                 // answers that does not know the call.
@@ -104,18 +87,19 @@ impl<Fd: AsFd> Root<Fd> {
                 answer => return answer,
             }
         }
-        self.walk(path, flags, mode)
+        self.walk(path, flags)
     }
 
     /// Opens the path component by component, never through a link.
-    fn walk(&self, path: &[u8], flags: OFlag, mode: ModeBits) -> Result<OwnedFd, Errno> {
+    fn walk(&self, path: &[u8], flags: OFlag) -> Result<OwnedFd, Errno> {
         let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut components = path
             .split(|&byte| byte == b'/')
             .filter(|component| !component.is_empty());
         let last = components.next_back().ok_or(Errno::ENOENT)?;
         let mut at: Option<OwnedFd> = None;
-        let go = |at: &Option<OwnedFd>, component: &[u8], flags, mode| {
+        let go = |at: &Option<OwnedFd>, component: &[u8], flags| {
+            let mode = ModeBits::empty();
             if component == b".." {
                 return Err(Errno::EXDEV);
             }
@@ -125,9 +109,9 @@ impl<Fd: AsFd> Root<Fd> {
             }
         };
         for component in components {
-            at = Some(go(&at, component, directory, ModeBits::empty())?);
+            at = Some(go(&at, component, directory)?);
         }
-        go(&at, last, flags, mode)
+        go(&at, last, flags)
     }
 }
 
@@ -153,6 +137,19 @@ impl<'s> Root<BorrowedFd<'s>> {
 pub fn create_directory(parent: impl AsFd, name: &[u8], mode: Mode) -> Result<(), Errno> {
     let mode = ModeBits::from_bits_truncate(mode.bits().into());
     uninterrupted(|| mkdirat(&parent, name, mode))
+}
+
+/// Creates a file that must not exist yet, for writing. Its mode is `mode` less the process's umask. A name leads nowhere but into
+/// its directory, and no link is followed, so that this needs no more of the kernel than `openat(2)`.
+///
+/// # Errors
+///
+/// `EEXIST` when something is there, whatever `openat(2)` answers else.
+pub fn create_file(parent: impl AsFd, name: &[u8], mode: Mode) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+    let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mode = ModeBits::from_bits_truncate(mode.bits().into());
+    uninterrupted(|| openat(&parent, name, flags, mode))
 }
 
 /// Creates a link and sets its own time.

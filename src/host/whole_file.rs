@@ -11,7 +11,7 @@ use nix::fcntl::renameat;
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use rustix::fs::{FlockOperation, flock};
 
-use super::root::{Root, list_names, set_mode, uninterrupted};
+use super::root::{Root, create_file, list_names, set_mode, uninterrupted};
 use crate::entry::Mode;
 
 /// Reads a file; `None` when there is none, or it cannot be read, or it is longer than `most` bytes.
@@ -54,7 +54,7 @@ pub(super) fn write(
             .make_in("/", |path| {
                 // Only the name is random; where the file is made is decided by the descriptor.
                 let name = path.file_name().unwrap_or_default().as_bytes();
-                let file = Root::borrow(folder).create_file(name, Mode::PRIVATE)?;
+                let file = create_file(folder, name, Mode::PRIVATE)?;
                 Ok((name.to_vec(), File::from(file)))
             })?;
         // It is not for that crate to remove it.

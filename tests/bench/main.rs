@@ -39,17 +39,15 @@ use slashopt::archive::Method;
 use slashopt::host::budget::Budget;
 use slashopt::host::content::Reader;
 use slashopt::host::root::{
-    Root, create_directory, create_symlink, set_mode, set_modified, set_modified_at,
+    Root, create_directory, create_file, create_symlink, set_mode, set_modified, set_modified_at,
 };
 use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack, Source};
 use slashopt::layer::LayerForm;
 use slashopt::merge::{LinkedDirectory, MergedTree, NodeId, Origin};
-use slashopt::path::LayerPath;
 use slashopt::plan::{ExtractPlan, Limits};
 
 /// A file that is to be made.
 struct Planned {
-    path: LayerPath,
     node: NodeId,
     compressed: Option<Vec<u8>>,
     content: Vec<u8>,
@@ -161,7 +159,6 @@ fn planned(
         })
         .expect("content");
     Planned {
-        path: tree.path(node),
         node,
         compressed: deflated(loaded, origin),
         content,
@@ -338,17 +335,20 @@ fn create_all(
         });
     }
     in_parallel(threads, batches, |batches| {
-        for file in batches.flatten() {
-            let object = tree.object(file.node);
-            let mut created = File::from(
-                root.create_file(file.path.as_bytes(), object.mode)
-                    .expect("a file"),
-            );
-            created.write_all(&file.content).expect("written");
-            if object.mode.bits() & umask != 0 {
-                set_mode(&created, object.mode).expect("a mode");
+        for files in batches {
+            let parent = root
+                .open_directory(tree.path(tree.parent(files[0].node)).as_bytes())
+                .expect("a directory");
+            for file in files {
+                let object = tree.object(file.node);
+                let created = create_file(&parent, tree.name(file.node), object.mode);
+                let mut created = File::from(created.expect("a file"));
+                created.write_all(&file.content).expect("written");
+                if object.mode.bits() & umask != 0 {
+                    set_mode(&created, object.mode).expect("a mode");
+                }
+                set_modified(&created, object.modified).expect("a time");
             }
-            set_modified(&created, object.modified).expect("a time");
         }
     });
     let directories: Vec<NodeId> = plan.levels.iter().flatten().copied().collect();

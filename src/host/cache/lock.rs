@@ -12,7 +12,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::entry::Mode;
-use crate::host::root::{Root, examine, open_directory, uninterrupted};
+use crate::host::root::{Root, create_file, examine, open_directory, uninterrupted};
 
 /// Descriptors from here on are left alone by nearly everybody: shells use those below 10, and some daemons close the lowest.
 const LEAST: i32 = 200;
@@ -98,9 +98,8 @@ impl<'f> NamedLock<'f> {
             Sharing::Exclusive => FlockOperation::LockExclusive,
         };
         loop {
-            let root = Root::borrow(folder);
-            let file = match root.open_file(name.as_bytes()) {
-                Err(Errno::ENOENT) => root.create_file(name.as_bytes(), mode),
+            let file = match Root::borrow(folder).open_file(name.as_bytes()) {
+                Err(Errno::ENOENT) => create_file(folder, name.as_bytes(), mode),
                 other => other,
             };
             let file = match file {
