@@ -104,6 +104,10 @@ pub enum SameBytes {
 /// The pairs of files for which `means` needs their bytes to be compared, winner first.
 pub fn pairs_to_compare(tree: &MergedTree<'_>, means: SameBytes) -> Vec<(Origin, Origin)> {
     let mut pairs = Vec::new();
+    let mut layers = tree.stack().in_merge_order();
+    if means == SameBytes::ByChecksum && layers.all(|(_, layer)| layer.knows_checksums()) {
+        return pairs;
+    }
     tree.shadowed(|shadowed| {
         if shadowed.node != shadowed.winner {
             return;

@@ -100,6 +100,8 @@ pub struct Layer {
     pub form: LayerForm,
     /// Bytes of the archive; of all files for a directory.
     pub code_bytes: u64,
+    /// What AWS counts against its quota: the bytes of all files and links, before merging.
+    pub unzipped_bytes: u64,
     nodes: Vec<LayerNode>,
     /// The targets of the symbolic links, by entry. They are read before merging: whether a directory merges through a link,
     /// and whether a link leaves the root, cannot be known otherwise.
@@ -125,6 +127,7 @@ impl Layer {
         let Grown {
             nodes,
             unplaced,
+            unzipped_bytes,
             admitted,
         } = grow(
             &archive,
@@ -137,6 +140,7 @@ impl Layer {
             path: None,
             form: LayerForm::Archive(archive),
             code_bytes,
+            unzipped_bytes,
             nodes,
             targets: HashMap::new(),
             unplaced,
@@ -157,14 +161,15 @@ impl Layer {
         let Grown {
             nodes,
             unplaced,
+            unzipped_bytes,
             admitted,
         } = grow(&listing, listing.len(), Strictness::Strict, hasher)?;
-        let code_bytes = listing.entries.iter().map(|entry| entry.object.size).sum();
         Ok(Self {
             source,
             path: None,
             form: LayerForm::Directory(listing),
-            code_bytes,
+            code_bytes: unzipped_bytes,
+            unzipped_bytes,
             nodes,
             targets: HashMap::new(),
             unplaced,
@@ -208,16 +213,9 @@ impl Layer {
         }
     }
 
-    /// What AWS counts against its quota: the bytes of all files and links, before merging.
-    pub fn unzipped_bytes(&self) -> u64 {
-        match &self.form {
-            LayerForm::Archive(archive) => archive.entries().iter().fold(0, |sum: u64, entry| {
-                sum.saturating_add(entry.uncompressed_bytes)
-            }),
-            LayerForm::Directory(listing) => {
-                listing.entries.iter().map(|entry| entry.object.size).sum()
-            }
-        }
+    /// Whether the layer says the checksum of every file, without anybody reading it.
+    pub const fn knows_checksums(&self) -> bool {
+        matches!(self.form, LayerForm::Archive(_))
     }
 
     /// Every case in which `--lenient` accepted what would be refused otherwise.

@@ -44,6 +44,8 @@ impl NodeId {
 }
 
 const NONE: u32 = u32::MAX;
+/// In place of a replaced directory: one that is part of the winner still.
+const MERGED: u32 = u32::MAX - 1;
 
 #[derive(Clone, Copy, Debug)]
 struct Node {
@@ -64,9 +66,16 @@ struct Node {
 #[derive(Clone, Copy, Debug)]
 struct Older {
     origin: Origin,
-    /// The replaced directory, if it was one: what lay below hangs there.
+    /// The replaced directory, if it was one: what lay below hangs there. `MERGED` if it merged with a later one.
     directory: u32,
     next: u32,
+}
+
+impl Older {
+    /// The directory that leads to what was replaced together with it.
+    fn replaced_directory(&self) -> Option<NodeId> {
+        (self.directory < MERGED).then_some(NodeId(self.directory))
+    }
 }
 
 /// The merge of a stack.
@@ -243,7 +252,7 @@ impl<'s> MergedTree<'s> {
         let node = self.node(id);
         let merged = self
             .older(node)
-            .filter(|older| self.is_merged(older))
+            .filter(|older| older.directory == MERGED)
             .map(|older| older.origin.layer);
         let mut layers: Vec<LayerId> = merged.chain([node.provider.layer]).collect();
         layers.sort_unstable();
@@ -314,15 +323,6 @@ impl<'s> MergedTree<'s> {
         })
     }
 
-    /// Whether an older object is part of the winner still: a directory that merged with a later one.
-    fn is_merged(&self, older: &Older) -> bool {
-        older.directory == NONE
-            && self
-                .stack
-                .get(older.origin.layer)
-                .is_some_and(|layer| layer.kind(older.origin.node) == Kind::Directory)
-    }
-
     /// Everything that lost its path to something else, in no useful order: the path, the winner, and what it shadows.
     pub fn shadowed(&self, mut visit: impl FnMut(Shadowed)) {
         for (node, index) in self.nodes.iter().zip(0..) {
@@ -348,13 +348,13 @@ impl<'s> MergedTree<'s> {
     /// What a node's path held before, replaced directories apart from the rest.
     fn collect_losers(&self, node: &Node, losers: &mut Vec<Origin>, directories: &mut Vec<NodeId>) {
         for older in self.older(node) {
-            if older.directory != NONE {
-                let directory = NodeId(older.directory);
+            if older.directory == MERGED {
+                continue;
+            }
+            losers.push(older.origin);
+            if let Some(directory) = older.replaced_directory() {
                 directories.push(directory);
-                losers.push(older.origin);
                 self.collect_all(self.node(directory), losers, directories);
-            } else if !self.is_merged(older) {
-                losers.push(older.origin);
             }
         }
     }
@@ -363,9 +363,9 @@ impl<'s> MergedTree<'s> {
     fn collect_all(&self, node: &Node, losers: &mut Vec<Origin>, directories: &mut Vec<NodeId>) {
         for older in self.older(node) {
             losers.push(older.origin);
-            if older.directory != NONE {
-                directories.push(NodeId(older.directory));
-                self.collect_all(self.node(NodeId(older.directory)), losers, directories);
+            if let Some(directory) = older.replaced_directory() {
+                directories.push(directory);
+                self.collect_all(self.node(directory), losers, directories);
             }
         }
     }

@@ -69,14 +69,26 @@ impl<'a> EntryName<'a> {
         if bytes.len() > MAX_NAME_BYTES {
             return Err(NameError::TooLong(bytes.len()));
         }
-        if let Some(&byte) = bytes.iter().find(|&&byte| byte < 0x20 || byte == 0x7f) {
-            return Err(if byte == 0 {
-                NameError::Nul
-            } else {
-                NameError::ControlCharacter(byte)
+        // Folds without an exit, which the compiler turns into a look at many bytes at once: every name of every layer passes here.
+        let is_control = |byte: u8| byte < 0x20 || byte == 0x7f;
+        if bytes
+            .iter()
+            .fold(false, |any, &byte| any | is_control(byte))
+        {
+            return Err(match bytes.iter().find(|&&byte| is_control(byte)) {
+                None | Some(0) => NameError::Nul,
+                Some(&byte) => NameError::ControlCharacter(byte),
             });
         }
         let name = JudgedName(bytes);
+        // What is so short has no component that is too long, and not too many of them.
+        const { assert!(MAX_COMPONENT_BYTES.div_ceil(2) <= MAX_DEPTH) };
+        let are_dots = |(&one, &other): (&u8, &u8)| (one ^ b'.') | (other ^ b'.') == 0;
+        let pairs = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
+        let has_dots = pairs.fold(false, |any, pair| any | are_dots(pair));
+        if bytes.len() <= MAX_COMPONENT_BYTES && !has_dots {
+            return Ok(name);
+        }
         let mut depth = 0;
         for component in name.components() {
             if component == b".." {
@@ -99,6 +111,12 @@ impl<'a> EntryName<'a> {
 pub struct JudgedName<'a>(&'a [u8]);
 
 impl<'a> JudgedName<'a> {
+    /// A name that [`EntryName::judge`] accepted before.
+    pub(crate) fn judged_before(bytes: &'a [u8]) -> Self {
+        debug_assert!(EntryName(bytes).judge().is_ok(), "it was judged");
+        Self(bytes)
+    }
+
     /// The components from the root down, without the empty and `.` ones that some writers leave (`./a//b`).
     /// None at all means the root itself.
     pub fn components(self) -> impl DoubleEndedIterator<Item = &'a [u8]> {

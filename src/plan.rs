@@ -134,7 +134,7 @@ impl Limits {
             let (entries, bytes): (u64, u64) = sums;
             (
                 entries.saturating_add(layer.entries() as u64),
-                bytes.saturating_add(layer.unzipped_bytes()),
+                bytes.saturating_add(layer.unzipped_bytes),
             )
         });
         self.judge_sums(sums)

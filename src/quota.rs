@@ -76,7 +76,7 @@ pub fn weights<'l>(stack: &'l LayerStack, identities: &[Option<FileIdentity>]) -
         .zip(identities)
         .map(|((_, layer), identity)| Weight {
             source: &layer.source,
-            unzipped_bytes: layer.unzipped_bytes(),
+            unzipped_bytes: layer.unzipped_bytes,
             identity,
         })
         .collect()

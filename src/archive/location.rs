@@ -3,7 +3,7 @@
 #[cfg(doc)]
 use super::TAIL_BYTES;
 use super::records::{
-    DIRECTORY_HEADER_BYTES, END_RECORD_BYTES, EndRecord, ZIP64_END_RECORD_BYTES,
+    DIRECTORY_HEADER_BYTES, END_RECORD, END_RECORD_BYTES, EndRecord, ZIP64_END_RECORD_BYTES,
     ZIP64_LOCATOR_BYTES, Zip64EndRecord, Zip64Locator,
 };
 use super::{MAX_DIRECTORY_BYTES, Refusal, Rule, Strictness, contains_signature};
@@ -123,7 +123,7 @@ fn find_end_record<'a>(
         .map_or(0, |last| last + 1);
     let mut found = None;
     let mut followed = None;
-    for place in (0..tail.len().saturating_sub(END_RECORD_BYTES - 1)).rev() {
+    for place in end_signatures(tail) {
         let Some(end) = tail.get(place..).and_then(EndRecord::parse) else {
             continue;
         };
@@ -144,6 +144,26 @@ fn find_end_record<'a>(
     };
     Refusal::archive(Rule::TrailingBytes(trailing_bytes)).admit(strictness, admitted)?;
     Ok((place, end))
+}
+
+/// Where an end record may begin, the last place first. Its signature ends in two bytes that are rare as a pair, and a block that
+/// has none is told at a few instructions.
+fn end_signatures(tail: &[u8]) -> impl Iterator<Item = usize> {
+    const BLOCK_BYTES: usize = 256;
+    let [.., third, fourth] = END_RECORD.to_le_bytes();
+    let is_pair = move |(&one, &other): (&u8, &u8)| (one ^ third) | (other ^ fourth) == 0;
+    let has_pair = move |&start: &usize| {
+        let firsts = tail.get(start..tail.len().min(start + BLOCK_BYTES));
+        let seconds = tail.get(start + 1..).unwrap_or_default();
+        let pairs = firsts.unwrap_or_default().iter().zip(seconds);
+        pairs.fold(false, |any, pair| any | is_pair(pair))
+    };
+    let blocks = (0..tail.len()).step_by(BLOCK_BYTES).rev().filter(has_pair);
+    let pairs = blocks.flat_map(move |start| {
+        let is_there = move |&place: &usize| tail.get(place..place + 2) == Some(&[third, fourth]);
+        (start..start + BLOCK_BYTES).rev().filter(is_there)
+    });
+    pairs.filter_map(|pair| pair.checked_sub(2))
 }
 
 /// The zip64 end record and its locator, which stand directly before the end record at `end_place` when they are there at
@@ -219,4 +239,25 @@ const fn is_saturated_or_equal(short: u64, saturated: u64, long: u64) -> bool {
 
 const fn is_first_disk(disk: u16, has_zip64: bool) -> bool {
     disk == 0 || has_zip64 && disk == 0xffff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_signature_is_found_wherever_it_begins_and_the_last_one_first() {
+        let signature = END_RECORD.to_le_bytes();
+        for begins in 0..600 {
+            let mut tail = vec![b'P'; 604];
+            tail[begins..begins + 4].copy_from_slice(&signature);
+            assert_eq!(end_signatures(&tail).collect::<Vec<_>>(), [begins]);
+        }
+        let tail = signature.repeat(200);
+        let places: Vec<usize> = (0..200).map(|nth| nth * 4).rev().collect();
+        assert_eq!(end_signatures(&tail).collect::<Vec<_>>(), places);
+        for few in 0..signature.len() {
+            assert_eq!(end_signatures(&signature[..few]).count(), 0);
+        }
+    }
 }

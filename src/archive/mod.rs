@@ -199,28 +199,27 @@ impl Archive {
     /// Makes sure that no two entries share a byte, and notes where each one's bytes end at the latest. An entry occupies at
     /// least its local header, its name and its data: what else lies before the next one is judged when it is read.
     fn judge_spans(&mut self, first: u64, directory_offset: u64) -> Result<(), Refusal> {
-        let mut order: Vec<(u64, u32)> = self
-            .entries
-            .iter()
-            .zip(0..)
-            .map(|(entry, index)| (entry.header_offset, index))
-            .collect();
-        if !order.is_sorted() {
-            order.sort_unstable();
+        let offset_of = |entries: &[Entry], index: u32| {
+            entries.get(index as usize).map(|entry| entry.header_offset)
+        };
+        // Most writers list the entries as they lie.
+        let mut order = Vec::new();
+        if !self.entries.is_sorted_by_key(|entry| entry.header_offset) {
+            order.extend((0..).zip(&self.entries).map(|(index, _)| index));
+            order.sort_unstable_by_key(|&index| (offset_of(&self.entries, index), index));
         }
+        let nth = |position: u32| order.get(position as usize).copied().unwrap_or(position);
         // Without any entry the directory itself comes first.
-        let start = order
-            .first()
-            .map_or(directory_offset, |&(offset, _)| offset);
+        let start = offset_of(&self.entries, nth(0)).unwrap_or(directory_offset);
         if start > first {
             Refusal::archive(Rule::PrependedBytes(start - first))
                 .admit(self.strictness, &mut self.admitted)?;
         }
         // Of several bad entries the one that stands first in the directory is named.
         let mut worst: Option<(u32, u32)> = None;
-        for (position, &(_, index)) in order.iter().enumerate() {
-            let next = order.get(position + 1);
-            let boundary = next.map_or(directory_offset, |&(offset, _)| offset);
+        for position in 0..u32::try_from(self.entries.len()).unwrap_or(u32::MAX) {
+            let (index, next) = (nth(position), nth(position + 1));
+            let boundary = offset_of(&self.entries, next).unwrap_or(directory_offset);
             let Some(entry) = self.entries.get_mut(index as usize) else {
                 continue;
             };
@@ -231,7 +230,7 @@ impl Archive {
             if least.is_none_or(|least| least > boundary)
                 && worst.is_none_or(|(worst, _)| index < worst)
             {
-                worst = Some((index, next.map_or(u32::MAX, |&(_, index)| index)));
+                worst = Some((index, next));
             }
         }
         let Some((index, other)) = worst else {

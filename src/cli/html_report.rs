@@ -168,7 +168,7 @@ fn layers(loaded: &LoadedStack, tree: &MergedTree<'_>) -> Value {
             json!({
                 "source": layer.source,
                 "code": layer.code_bytes,
-                "unzipped": layer.unzipped_bytes(),
+                "unzipped": layer.unzipped_bytes,
                 "visible": visible,
                 "entries": layer.entries(),
             })

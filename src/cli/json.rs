@@ -19,7 +19,7 @@ pub(crate) fn layers(loaded: &LoadedStack) -> Value {
             "source": layer.source,
             "code_sha256": null,
             "code_size": layer.code_bytes,
-            "unzipped_size": layer.unzipped_bytes(),
+            "unzipped_size": layer.unzipped_bytes,
             "entries": layer.entries(),
         })
     });

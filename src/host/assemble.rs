@@ -250,7 +250,7 @@ impl Worker<'_, '_> {
                 ..new_entry(planned)
             };
             return queue.stream(place, &new, |write| {
-                reader.read_kept(file, archive, index, &layer, |piece| {
+                reader.read_kept(file, archive, index, layer, |piece| {
                     interrupt.check()?;
                     write(piece)
                 })
@@ -258,7 +258,7 @@ impl Worker<'_, '_> {
         }
         queue.make(place, bytes, || {
             let mut data = Vec::with_capacity(bytes);
-            reader.read_kept(file, archive, index, &layer, |piece| {
+            reader.read_kept(file, archive, index, layer, |piece| {
                 data.extend_from_slice(piece);
                 interrupt.check()
             })?;

@@ -1,9 +1,6 @@
 //! One bound on the memory of all buffers of the process, whatever the archives hold.
 
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-use nix::sys::mman::{MmapAdvise, madvise};
 
 /// Bytes of buffers, input and output, for the whole process.
 const DEFAULT_BYTES: usize = 256 << 20;
@@ -56,34 +53,6 @@ impl Budget {
 pub struct Grant<'b> {
     budget: &'b Budget,
     bytes: usize,
-}
-
-impl Grant<'_> {
-    /// How many.
-    pub const fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
-
-/// A buffer of zeros. For a large one the kernel is asked for huge pages: filling 100 MB costs a fifth less with them than
-/// with 25,000 small ones.
-#[expect(unsafe_code, reason = "madvise(2) has no safe form")]
-pub(super) fn zeroed(bytes: usize) -> Vec<u8> {
-    const HUGE_PAGE_BYTES: usize = 2 << 20;
-    let mut buffer = vec![0; bytes];
-    // The allocator's own bytes stand before the buffer: huge pages lie within it, so nothing is lost by leaving its edges.
-    let edge = buffer.as_ptr().align_offset(HUGE_PAGE_BYTES);
-    let within = buffer.get_mut(edge..).unwrap_or_default();
-    let whole_bytes = within.len() / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
-    if whole_bytes > 0 {
-        let start = NonNull::from(within).cast();
-        // SAFETY: the range is within this buffer, and MADV_HUGEPAGE changes nothing but how it is backed.
-        let advised = unsafe { madvise(start, whole_bytes, MmapAdvise::MADV_HUGEPAGE) };
-        if let Err(error) = advised {
-            tracing::trace!(%error, "no huge pages");
-        }
-    }
-    buffer
 }
 
 impl Drop for Grant<'_> {

@@ -9,8 +9,9 @@ use std::os::unix::fs::FileExt as _;
 
 use nix::errno::Errno;
 
-use super::budget::{Budget, Grant, zeroed};
+use super::budget::{Budget, Grant};
 use super::inflate::{Inflater, StreamInflater, crc32};
+use super::pages::Pages;
 use super::root::{Root, open_whatever_the_mode};
 use super::source::{LoadedStack, Source};
 use super::{HostError, LayerPlace};
@@ -20,7 +21,7 @@ use crate::merge::Origin;
 use crate::path::Escaped;
 
 /// Bytes of buffers that a reader keeps, half of them for input: what is smaller, nearly everything, needs no allocation.
-const KEPT_BYTES: usize = 2 << 20;
+const KEPT_BYTES: usize = 512 << 10;
 /// With less than this nothing can be read.
 const LEAST_BYTES: usize = 128 << 10;
 /// Larger buffers are kept for the next large entry up to this size, so that their pages need not be made again.
@@ -41,8 +42,8 @@ pub struct Reader<'b> {
     _kept: Option<Grant<'b>>,
     kept_bytes: usize,
     inflater: Option<Inflater>,
-    input: Vec<u8>,
-    output: Vec<u8>,
+    input: Pages,
+    output: Pages,
     large: Option<Buffers<'b>>,
     /// Which bytes of which file `input` holds.
     window: Option<Window>,
@@ -54,8 +55,8 @@ pub struct Reader<'b> {
 #[derive(Debug)]
 struct Buffers<'b> {
     grant: Grant<'b>,
-    input: Vec<u8>,
-    output: Vec<u8>,
+    input: Pages,
+    output: Pages,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -84,8 +85,8 @@ impl<'b> Reader<'b> {
             _kept: budget.take(kept_bytes),
             kept_bytes,
             inflater: None,
-            input: Vec::new(),
-            output: Vec::new(),
+            input: Pages::EMPTY,
+            output: Pages::EMPTY,
             large: None,
             window: None,
             admitted: Vec::new(),
@@ -114,7 +115,7 @@ impl<'b> Reader<'b> {
         };
         match (&layer.form, source) {
             (LayerForm::Archive(archive), Source::Archive(file)) => {
-                self.read_entry(file, archive, entry, &loaded.place(origin.layer), sink)
+                self.read_entry(file, archive, entry, loaded.place(origin.layer), sink)
             }
             (_, directory) => self.read_listed(loaded, origin, directory, sink),
         }
@@ -155,7 +156,7 @@ impl<'b> Reader<'b> {
     /// Makes `input` hold the bytes from `start` to `stop`.
     fn fill(&mut self, file: &File, start: u64, stop: u64) -> io::Result<()> {
         let bytes = usize::try_from(stop - start).unwrap_or(usize::MAX);
-        grow(&mut self.input, bytes, self.kept_bytes / 2);
+        grow(&mut self.input, bytes, self.kept_bytes / 2)?;
         self.window = None;
         file.read_exact_at(self.input.get_mut(..bytes).unwrap_or_default(), start)?;
         self.window = Some(Window {
@@ -243,23 +244,18 @@ impl<'b> Reader<'b> {
             || entry.uncompressed_bytes / PLAUSIBLE_RATIO <= entry.compressed_bytes;
         // A long rest is not read into memory with the data.
         let is_dense = span_bytes <= entry.compressed_bytes.saturating_add(2 * REST_BYTES);
-        let needed = span_bytes
-            .checked_add(entry.uncompressed_bytes)
-            .and_then(|bytes| usize::try_from(bytes).ok());
         if entry.method == Method::Deflated
             && is_plausible
             && is_dense
-            && let Some(bytes) = needed
-            && let Some(buffers) = self.large_buffers(bytes)
+            && let Some(buffers) = self.large_buffers(span_bytes, entry.uncompressed_bytes)
         {
             // They take the place of the kept ones for the time of one entry.
             let kept = self.swap_buffers((buffers.input, buffers.output));
             let result = self.read_whole(&reading, sink);
             let (input, output) = self.swap_buffers(kept);
             if input.len() + output.len() <= RETAINED_BYTES {
-                let grant = buffers.grant;
                 self.large = Some(Buffers {
-                    grant,
+                    grant: buffers.grant,
                     input,
                     output,
                 });
@@ -269,24 +265,27 @@ impl<'b> Reader<'b> {
         self.read_stream(&reading, sink)
     }
 
-    /// Buffers that hold `bytes` together: those of the entry before, if they do, else new ones, if the budget allows.
-    fn large_buffers(&mut self, bytes: usize) -> Option<Buffers<'b>> {
-        let fits = |buffers: &Buffers<'_>| bytes <= buffers.grant.bytes();
+    /// Buffers that hold so much: those of the entry before, if they do, else new ones, if the budget and the machine allow.
+    fn large_buffers(&mut self, input_bytes: u64, output_bytes: u64) -> Option<Buffers<'b>> {
+        let input_bytes = usize::try_from(input_bytes).ok()?;
+        let output_bytes = usize::try_from(output_bytes).ok()?;
+        let fits = |buffers: &Buffers<'_>| {
+            input_bytes <= buffers.input.len() && output_bytes <= buffers.output.len()
+        };
         if let Some(buffers) = self.large.take_if(|buffers| fits(buffers)) {
             return Some(buffers);
         }
         // What is too small makes room for what is not.
         self.large = None;
-        let grant = self.budget.take(bytes)?;
-        let (input, output) = (Vec::new(), Vec::new());
+        let bytes = Pages::weight(input_bytes)?.checked_add(Pages::weight(output_bytes)?)?;
         Some(Buffers {
-            grant,
-            input,
-            output,
+            grant: self.budget.take(bytes)?,
+            input: Pages::zeroed(input_bytes).ok()?,
+            output: Pages::zeroed(output_bytes).ok()?,
         })
     }
 
-    fn swap_buffers(&mut self, (input, output): (Vec<u8>, Vec<u8>)) -> (Vec<u8>, Vec<u8>) {
+    fn swap_buffers(&mut self, (input, output): (Pages, Pages)) -> (Pages, Pages) {
         self.window = None;
         let input = std::mem::replace(&mut self.input, input);
         (input, std::mem::replace(&mut self.output, output))
@@ -361,7 +360,8 @@ impl<'b> Reader<'b> {
             Method::Stored => data,
             Method::Deflated => {
                 let bytes = usize::try_from(entry.uncompressed_bytes).unwrap_or(usize::MAX);
-                grow(&mut self.output, bytes, self.kept_bytes / 2);
+                grow(&mut self.output, bytes, self.kept_bytes / 2)
+                    .map_err(|error| reading.failed(error))?;
                 let output = self.output.get_mut(..bytes).unwrap_or_default();
                 // Some writers deflate nothing to nothing.
                 if !data.is_empty() || bytes > 0 {
@@ -518,9 +518,7 @@ impl<'b> Reader<'b> {
         }
         self.window = None;
         let piece_bytes = self.kept_bytes / 2;
-        if self.input.len() < piece_bytes {
-            self.input.resize(piece_bytes, 0);
-        }
+        grow(&mut self.input, piece_bytes, piece_bytes).map_err(failed)?;
         let (mut crc, mut read_bytes) = (0, 0);
         loop {
             let count = file
@@ -546,10 +544,11 @@ impl<'b> Reader<'b> {
 
 /// Makes a buffer at least so long, and at once as long as it may be kept: pages that are not touched cost nothing, growing
 /// step by step does. What it held is not needed.
-fn grow(buffer: &mut Vec<u8>, bytes: usize, kept_bytes: usize) {
+fn grow(buffer: &mut Pages, bytes: usize, kept_bytes: usize) -> io::Result<()> {
     if buffer.len() < bytes {
-        *buffer = zeroed(bytes.max(kept_bytes));
+        *buffer = Pages::zeroed(bytes.max(kept_bytes))?;
     }
+    Ok(())
 }
 
 /// Why a piece was not delivered.

@@ -134,7 +134,7 @@ fn verify_entries_without_file(
                 let LayerForm::Archive(archive) = &layer.form else {
                     return Ok(Vec::new());
                 };
-                reader.read_entry(file, archive, entry, &loaded.place(id), |_| Ok(()))?;
+                reader.read_entry(file, archive, entry, loaded.place(id), |_| Ok(()))?;
                 let waived = reader.admitted.drain(..).filter(|_| is_news);
                 Ok(waived.map(|refusal| (id, refusal)).collect())
             },

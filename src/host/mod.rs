@@ -23,6 +23,7 @@ mod moves;
 pub mod namespace;
 pub mod output;
 pub mod pack;
+mod pages;
 pub mod places;
 pub mod probe;
 pub mod process;

@@ -249,13 +249,13 @@ impl LoadedStack {
     }
 
     /// How people name a layer of this stack.
-    pub fn place(&self, layer: crate::layer::LayerId) -> LayerPlace {
-        let place = self.places.get(usize::from(layer.0)).cloned();
-        place.unwrap_or_else(|| LayerPlace {
-            number: layer.number(),
-            of: self.stack.len(),
+    pub fn place(&self, layer: crate::layer::LayerId) -> &LayerPlace {
+        static NOWHERE: LayerPlace = LayerPlace {
+            number: 0,
+            of: 0,
             source: String::new(),
-        })
+        };
+        self.places.get(usize::from(layer.0)).unwrap_or(&NOWHERE)
     }
 
     /// The number that people know a layer by.
@@ -434,33 +434,58 @@ enum ReadError {
     Refused(Refusal),
 }
 
-/// Finds the central directory and reads it.
+/// Bytes at the end of an archive that tell, as a rule, where its directory begins.
+const GLANCE_BYTES: u64 = 1 << 10;
+
+/// Finds the central directory and reads it: with one read, as a rule, together with all that may follow it.
 fn read_directory(
     file: &File,
     archive_bytes: u64,
     options: LoadOptions<'_>,
 ) -> Result<(DirectoryLocation, Vec<u8>), ReadError> {
-    let tail_bytes = archive_bytes.min(TAIL_BYTES as u64);
-    // Both lengths are bounded by constants that fit.
-    let mut tail = vec![0; usize::try_from(tail_bytes).unwrap_or(0)];
-    file.read_exact_at(&mut tail, archive_bytes - tail_bytes)
-        .map_err(ReadError::Io)?;
-    let location = DirectoryLocation::find(&tail, archive_bytes, options.strictness)
-        .map_err(ReadError::Refused)?;
-    if location.entries > options.limits.max_entries {
-        return Err(ReadError::Limit(LimitExceeded::Entries {
-            entries: location.entries,
+    let find = |bytes: &[u8]| DirectoryLocation::find(bytes, archive_bytes, options.strictness);
+    let judge = |location: &DirectoryLocation| match location.entries {
+        entries if entries > options.limits.max_entries => Err(LimitExceeded::Entries {
+            entries,
             limit: options.limits.max_entries,
-        }));
-    }
+        }),
+        _ => Ok(()),
+    };
+    let glance = read_from(
+        file,
+        archive_bytes.saturating_sub(GLANCE_BYTES),
+        archive_bytes,
+    )?;
+    let expected = find(&glance)
+        .ok()
+        .filter(|location| judge(location).is_ok());
+    let tail_start = archive_bytes.saturating_sub(TAIL_BYTES as u64);
+    let start = expected.map_or(tail_start, |location| location.offset.min(tail_start));
+    let mut bytes = read_from(file, start, archive_bytes)?;
+    // It counts only what the whole tail says.
+    let tail = bytes.len().saturating_sub(TAIL_BYTES);
+    let location = find(bytes.get(tail..).unwrap_or_default()).map_err(ReadError::Refused)?;
+    judge(&location).map_err(ReadError::Limit)?;
     debug_assert!(
         location.bytes <= MAX_DIRECTORY_BYTES,
         "the location was judged"
     );
-    let mut directory = vec![0; usize::try_from(location.bytes).unwrap_or(0)];
-    file.read_exact_at(&mut directory, location.offset)
+    let Some(before) = location.offset.checked_sub(start) else {
+        let directory = read_from(file, location.offset, location.offset + location.bytes)?;
+        return Ok((location, directory));
+    };
+    // Both lengths are of something in memory.
+    bytes.truncate(usize::try_from(before + location.bytes).unwrap_or(usize::MAX));
+    bytes.drain(..usize::try_from(before).unwrap_or(usize::MAX));
+    Ok((location, bytes))
+}
+
+/// The bytes of a file from `start` to `stop`, which is not after its end and not too far away.
+fn read_from(file: &File, start: u64, stop: u64) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = vec![0; usize::try_from(stop - start).unwrap_or(0)];
+    file.read_exact_at(&mut bytes, start)
         .map_err(ReadError::Io)?;
-    Ok((location, directory))
+    Ok(bytes)
 }
 
 /// Bytes of all link targets of one archive.
@@ -532,7 +557,7 @@ pub fn verify_archive(
         .map_err(|error| place.failed("open the layer", error))?;
     let loaded = load_archive(file, None, &place, options, budget, &NameHasher::new())?;
     let mut layer = loaded.layer;
-    let unzipped_bytes = layer.unzipped_bytes();
+    let unzipped_bytes = layer.unzipped_bytes;
     if unzipped_bytes > options.limits.max_bytes {
         return Err(HostError::Limit(LimitExceeded::Bytes {
             bytes: unzipped_bytes,

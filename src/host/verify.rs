@@ -91,7 +91,7 @@ impl<'v> Verifier<'v> {
             (Some(Kind::File), _) => reader.read(self.loaded, origin, |_| Ok(())),
             (_, Some((file, archive, entry))) => {
                 let place = self.loaded.place(origin.layer);
-                reader.read_entry(file, archive, entry, &place, |_| Ok(()))
+                reader.read_entry(file, archive, entry, place, |_| Ok(()))
             }
             (_, None) => Ok(()),
         }

@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 use super::{Listing, NameHasher};
 use crate::archive::{Archive, Refusal, Rule, Strictness};
 use crate::entry::{Kind, Object};
-use crate::path::{EntryName, Escaped, JudgedName};
+use crate::path::{EntryName, Escaped, JudgedName, NameError};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LayerNode {
@@ -27,6 +27,10 @@ pub(super) trait Names {
     /// Where in the buffer the name of an entry stands, and its length.
     fn name_place(&self, index: u32) -> (usize, usize);
     fn object(&self, index: u32) -> Option<Object>;
+
+    fn judged_name(&self, index: u32) -> Result<JudgedName<'_>, NameError> {
+        EntryName(self.name(index)).judge()
+    }
 
     fn name(&self, index: u32) -> &[u8] {
         let (start, bytes) = self.name_place(index);
@@ -50,6 +54,11 @@ impl Names for Archive {
             .get(index as usize)
             .map(crate::archive::Entry::object)
     }
+
+    /// Archives are made of entries whose names were judged.
+    fn judged_name(&self, index: u32) -> Result<JudgedName<'_>, NameError> {
+        Ok(JudgedName::judged_before(Names::name(self, index)))
+    }
 }
 
 impl Names for Listing {
@@ -72,6 +81,8 @@ impl Names for Listing {
 pub(super) struct Grown {
     pub(super) nodes: Vec<LayerNode>,
     pub(super) unplaced: Vec<u32>,
+    /// Of all entries.
+    pub(super) unzipped_bytes: u64,
     pub(super) admitted: Vec<Refusal>,
 }
 
@@ -84,12 +95,15 @@ pub(super) fn grow<N: Names>(
 ) -> Result<Grown, Refusal> {
     let mut builder = TreeBuilder::new(names, hasher, count);
     let mut admitted = Vec::new();
+    let mut unzipped_bytes: u64 = 0;
     for index in 0..u32::try_from(count).unwrap_or(u32::MAX) {
         let refuse = |rule| Refusal::entry(rule, index, names.name(index));
-        let name = EntryName(names.name(index))
-            .judge()
+        let name = names
+            .judged_name(index)
             .map_err(|error| refuse(Rule::Name(error)))?;
-        if let Err(rule) = builder.insert(name, index) {
+        let object = names.object(index).unwrap_or(Object::IMPLIED);
+        unzipped_bytes = unzipped_bytes.saturating_add(object.size);
+        if let Err(rule) = builder.insert(name, index, object) {
             refuse(rule).admit(strictness, &mut admitted)?;
         }
     }
@@ -97,6 +111,7 @@ pub(super) fn grow<N: Names>(
     Ok(Grown {
         nodes: builder.nodes,
         unplaced: builder.unplaced,
+        unzipped_bytes,
         admitted,
     })
 }
@@ -136,8 +151,7 @@ impl<'n, N: Names> TreeBuilder<'n, N> {
     }
 
     /// Inserts entry `index`. A rule that is broken but harmless is returned after the entry took its place.
-    fn insert(&mut self, name: JudgedName<'_>, index: u32) -> Result<(), Rule> {
-        let object = self.names.object(index).unwrap_or(Object::IMPLIED);
+    fn insert(&mut self, name: JudgedName<'_>, index: u32, object: Object) -> Result<(), Rule> {
         let whole = self.names.name(index);
         let mut components = name.components();
         // The root's own entry says nothing that counts.

@@ -4,7 +4,7 @@ use std::hash::BuildHasher as _;
 
 use hashbrown::HashTable;
 
-use super::{LinkedDirectory, MergedTree, NONE, Node, NodeId, Older, Origin, resolve};
+use super::{LinkedDirectory, MERGED, MergedTree, NONE, Node, NodeId, Older, Origin, resolve};
 use crate::entry::Kind;
 use crate::layer::{Layer, LayerId, LayerNodeId, LayerStack, NameHasher};
 
@@ -168,12 +168,12 @@ impl<'s, 'h> Merger<'s, 'h> {
         }
         let before = self.tree.node(NodeId(existing)).provider;
         if self.is_topmost_deciding || layer.entry_of(origin.node).is_some() {
-            self.remember(existing, before, NONE);
+            self.remember(existing, before, MERGED);
             if let Some(node) = self.tree.nodes.get_mut(existing as usize) {
                 node.provider = origin;
             }
         } else {
-            self.remember(existing, origin, NONE);
+            self.remember(existing, origin, MERGED);
         }
         existing
     }

@@ -225,7 +225,7 @@ fn broken_rule(path: &Path) -> Option<Rule> {
         .find_map(|index| {
             let place = loaded.place(first);
             reader
-                .read_entry(file, archive, index, &place, |_| Ok(()))
+                .read_entry(file, archive, index, place, |_| Ok(()))
                 .err()
         })
         .and_then(refused)

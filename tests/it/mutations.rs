@@ -54,7 +54,7 @@ fn tree_of(path: &Path) -> Result<Tree, String> {
             layer.entry_of(origin.node),
         ) {
             reader
-                .read_entry(file, archive, entry, &loaded.place(origin.layer), |piece| {
+                .read_entry(file, archive, entry, loaded.place(origin.layer), |piece| {
                     bytes.extend_from_slice(piece);
                     Ok(())
                 })

@@ -296,7 +296,7 @@ impl Builder<'_> {
                 .find(|loaded| loaded.digest == digest)
                 .and_then(|loaded| loaded.stack.stack.get(LayerId(0)));
             let (entries, bytes) = match fresh {
-                Some(layer) => (layer.entries() as u64, layer.unzipped_bytes()),
+                Some(layer) => (layer.entries() as u64, layer.unzipped_bytes),
                 None => self
                     .cache
                     .tree_record(TreeKey::layer(digest))
@@ -327,7 +327,7 @@ impl Builder<'_> {
             plan: &shape.plan,
             code_bytes: layer.code_bytes,
             entries: layer.entries() as u64,
-            unzipped_bytes: layer.unzipped_bytes(),
+            unzipped_bytes: layer.unzipped_bytes,
             admitted,
         };
         let published = self.publish(&draft)?;

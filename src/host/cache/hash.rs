@@ -118,7 +118,7 @@ impl LoadedStack {
         interrupt: &Interrupt,
     ) -> Result<Option<Digest>, HostError> {
         match self.source(layer) {
-            Some(Source::Archive(file)) => hash_file(file, &self.place(layer), interrupt).map(Some),
+            Some(Source::Archive(file)) => hash_file(file, self.place(layer), interrupt).map(Some),
             Some(Source::Directory(_)) => {
                 hash_directory(self, layer, budget, interrupt).map(|(digest, _)| Some(digest))
             }

@@ -170,6 +170,11 @@ pub(super) fn the_end_of_the_archive() -> Vec<Case> {
             "8 bytes follow the end of the archive",
         ),
         ambiguous(
+            "more text behind the end than is glanced at",
+            &archive(good()).suffix("trailing".repeat(400)),
+            "3200 bytes follow the end of the archive",
+        ),
+        ambiguous(
             "padding that is not padding to its last byte",
             &archive(good()).suffix(b"\0\0\0x"),
             "4 bytes follow the end of the archive",
@@ -177,6 +182,11 @@ pub(super) fn the_end_of_the_archive() -> Vec<Case> {
         refused(
             "an end record in the comment of another",
             &archive(good()).comment(archive([]).bytes()),
+            "more than one end of central directory record",
+        ),
+        refused(
+            "an end record that ends where that does whose long comment it lies in",
+            &archive(good()).comment([vec![b'.'; 3000], archive([]).bytes()].concat()),
             "more than one end of central directory record",
         ),
         refused(
