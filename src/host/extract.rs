@@ -175,7 +175,7 @@ impl Extraction<'_> {
             };
             let parent = self.tree.parent(first);
             let directory = root
-                .open_directory(self.tree.path(parent).as_bytes())
+                .enter(self.tree.path(parent).as_bytes())
                 .map_err(|error| self.failed("open the directory", parent, error))?;
             family.iter().try_for_each(|&node| work(&directory, node))
         })
@@ -330,7 +330,7 @@ impl Writer<'_> {
         } = *self.extraction;
         let parent = self
             .root
-            .open_directory(tree.path(batch.directory).as_bytes())
+            .enter(tree.path(batch.directory).as_bytes())
             .map_err(|error| {
                 self.extraction
                     .failed("open the directory", batch.directory, error)

@@ -72,6 +72,16 @@ impl<Fd: AsFd> Root<Fd> {
         self.open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
     }
 
+    /// Opens a directory only to name what lies in it; an empty path is the root itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Root::open_file`].
+    pub fn enter(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
+        let path = if path.is_empty() { b"." } else { path };
+        self.open(path, OFlag::O_PATH | OFlag::O_DIRECTORY)
+    }
+
     fn open(&self, path: &[u8], flags: OFlag) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         if !LACKS_OPENAT2.load(Ordering::Relaxed) {

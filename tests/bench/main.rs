@@ -325,7 +325,7 @@ fn create_all(
         in_parallel(threads, &families, |families| {
             for family in families {
                 let parent = root
-                    .open_directory(tree.path(tree.parent(family[0])).as_bytes())
+                    .enter(tree.path(tree.parent(family[0])).as_bytes())
                     .expect("a directory");
                 for &node in *family {
                     create_directory(&parent, tree.name(node), tree.object(node).mode)
@@ -337,7 +337,7 @@ fn create_all(
     in_parallel(threads, batches, |batches| {
         for files in batches {
             let parent = root
-                .open_directory(tree.path(tree.parent(files[0].node)).as_bytes())
+                .enter(tree.path(tree.parent(files[0].node)).as_bytes())
                 .expect("a directory");
             for file in files {
                 let object = tree.object(file.node);
@@ -359,7 +359,7 @@ fn create_all(
         in_parallel(threads, &families, |families| {
             for family in families {
                 let parent = root
-                    .open_directory(tree.path(tree.parent(family[0])).as_bytes())
+                    .enter(tree.path(tree.parent(family[0])).as_bytes())
                     .expect("a directory");
                 for &node in *family {
                     let (name, modified) = (tree.name(node), tree.object(node).modified);
