@@ -78,14 +78,20 @@ def part(samples, key):
     return statistics.median(sample[key] for sample in samples)
 
 
-def beside_the_floor(samples):
+def beside_the_floor(records):
     """What the floor leaves out, and what it comes to: nobody who checks what they extract can be nearer to it."""
     parts = {"reading and judging the directories": "load", "merging and planning": "plan",
              "reading the archives": "read", "sums": "sums"}
+    samples = records["floor"]["samples"]
     floor = part(samples, "cpu")
     told = [f"{what} {part(samples, key + '_cpu') * 1e3:.1f} ms" for what, key in parts.items()]
-    total = floor + sum(part(samples, key + "_cpu") for key in parts.values())
-    return f"The floor's CPU time leaves out: {', '.join(told)}. With them it would be {total / floor:.2f} of itself."
+    whole = (floor + sum(part(samples, key + "_cpu") for key in parts.values())) / floor
+    text = f"The floor's CPU time leaves out: {', '.join(told)}. With them it would be {whole:.2f} of itself."
+    fast = records.get("ripunzip")
+    if fast and not fast["failures"] and fast["wall"]:
+        bound = records["floor"]["wall"]["min"] / fast["wall"]["min"]
+        text += f" In the least times its bound alone is {bound:.2f} of ripunzip's wall time, and with them {bound * whole:.2f}."
+    return text
 
 
 def number(value):

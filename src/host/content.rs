@@ -2,25 +2,28 @@
 //!
 //! Every byte is judged from the copy that is used: nothing is read twice, so nothing can change between check and use.
 
+mod input;
+mod reading;
+
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::FileExt as _;
 
 use nix::errno::Errno;
 
 use super::budget::{Budget, Grant};
 use super::inflate::{Inflater, StreamInflater, crc32};
-use super::pages::Pages;
+use super::pages::{Pages, grow};
 use super::root::{Root, open_whatever_the_mode};
 use super::source::{LoadedStack, Source};
 use super::{HostError, LayerPlace};
 use crate::archive::{Archive, Entry, Method, Refusal, Rule};
 use crate::layer::LayerForm;
 use crate::merge::Origin;
-use crate::path::Escaped;
+use input::Input;
+use reading::{Form, Reading};
 
-/// Bytes of buffers that a reader keeps, half of them for input: what is smaller, nearly everything, needs no allocation.
+/// Bytes of buffers that a reader keeps, half of them for input: what is smaller, nearly everything, needs no allocation. More
+/// would be more small pages to make: what is larger goes through huge ones.
 const KEPT_BYTES: usize = 512 << 10;
 /// With less than this nothing can be read.
 const LEAST_BYTES: usize = 128 << 10;
@@ -28,10 +31,6 @@ const LEAST_BYTES: usize = 128 << 10;
 const RETAINED_BYTES: usize = 32 << 20;
 /// Programs, the largest things in layers, deflate to a half or a third; even text stays below this.
 const PLAUSIBLE_RATIO: u64 = 64;
-/// How far reading ahead goes: the entries of a directory mostly lie beside one another.
-const READ_AHEAD_BYTES: u64 = 256 << 10;
-/// What of it may be wasted on entries that are not wanted.
-const READ_AHEAD_GAP_BYTES: u64 = 4 << 10;
 /// What follows an entry and is looked at: a data descriptor, padding. More than this counts as bytes of no entry.
 const REST_BYTES: u64 = 64 << 10;
 
@@ -42,11 +41,9 @@ pub struct Reader<'b> {
     _kept: Option<Grant<'b>>,
     kept_bytes: usize,
     inflater: Option<Inflater>,
-    input: Pages,
+    input: Input,
     output: Pages,
     large: Option<Buffers<'b>>,
-    /// Which bytes of which file `input` holds.
-    window: Option<Window>,
     /// What `--lenient` waived since the last time it was taken away.
     pub admitted: Vec<Refusal>,
 }
@@ -54,22 +51,9 @@ pub struct Reader<'b> {
 /// Buffers for one large entry.
 #[derive(Debug)]
 struct Buffers<'b> {
-    grant: Grant<'b>,
-    input: Pages,
+    _grant: Grant<'b>,
+    input: Input,
     output: Pages,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    file: i32,
-    start: u64,
-    stop: u64,
-}
-
-impl Window {
-    fn holds(&self, file: &File, start: u64, stop: u64) -> bool {
-        self.file == file.as_raw_fd() && self.start <= start && stop <= self.stop
-    }
 }
 
 impl<'b> Reader<'b> {
@@ -85,10 +69,9 @@ impl<'b> Reader<'b> {
             _kept: budget.take(kept_bytes),
             kept_bytes,
             inflater: None,
-            input: Pages::EMPTY,
+            input: Input::new(kept_bytes / 2),
             output: Pages::EMPTY,
             large: None,
-            window: None,
             admitted: Vec::new(),
         }
     }
@@ -123,8 +106,7 @@ impl<'b> Reader<'b> {
 
     /// Whether an entry was read ahead already.
     pub fn holds(&self, file: &File, entry: &Entry) -> bool {
-        self.window
-            .is_some_and(|window| window.holds(file, entry.header_offset, entry.boundary))
+        self.input.holds(file, entry.header_offset, entry.boundary)
     }
 
     /// Reads the entries of a run, which begins with `first`, in one piece: as many as lie beside one another and are not too
@@ -135,50 +117,7 @@ impl<'b> Reader<'b> {
         first: &Entry,
         run: impl Iterator<Item = &'e Entry>,
     ) {
-        let most = READ_AHEAD_BYTES.min(self.kept_bytes as u64 / 2);
-        let start = first.header_offset;
-        let mut stop = start;
-        for entry in run {
-            if entry.header_offset < stop
-                || entry.header_offset > stop + READ_AHEAD_GAP_BYTES
-                || entry.boundary - start > most
-            {
-                break;
-            }
-            stop = entry.boundary;
-        }
-        if stop > start {
-            // An error is found again, and reported, when the entry itself is read.
-            drop(self.fill(file, start, stop));
-        }
-    }
-
-    /// Makes `input` hold the bytes from `start` to `stop`.
-    fn fill(&mut self, file: &File, start: u64, stop: u64) -> io::Result<()> {
-        let bytes = usize::try_from(stop - start).unwrap_or(usize::MAX);
-        grow(&mut self.input, bytes, self.kept_bytes / 2)?;
-        self.window = None;
-        file.read_exact_at(self.input.get_mut(..bytes).unwrap_or_default(), start)?;
-        self.window = Some(Window {
-            file: file.as_raw_fd(),
-            start,
-            stop,
-        });
-        Ok(())
-    }
-
-    /// Where in `input` the bytes from `start` to `stop` are, read now if they are not there yet.
-    fn span(&mut self, file: &File, start: u64, stop: u64) -> io::Result<std::ops::Range<usize>> {
-        if !self
-            .window
-            .is_some_and(|window| window.holds(file, start, stop))
-        {
-            self.fill(file, start, stop)?;
-        }
-        let skip = self.window.map_or(0, |window| start - window.start);
-        // A window is as long as `input`, which is in memory.
-        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-        Ok(skip..skip + usize::try_from(stop - start).unwrap_or(usize::MAX))
+        self.input.read_ahead(file, first, run);
     }
 
     /// Hands the verified data of entry `index` of an archive to `sink`.
@@ -247,18 +186,14 @@ impl<'b> Reader<'b> {
         if entry.method == Method::Deflated
             && is_plausible
             && is_dense
-            && let Some(buffers) = self.large_buffers(span_bytes, entry.uncompressed_bytes)
+            && let Some(mut buffers) = self.large_buffers(span_bytes, entry.uncompressed_bytes)
         {
             // They take the place of the kept ones for the time of one entry.
-            let kept = self.swap_buffers((buffers.input, buffers.output));
+            self.swap(&mut buffers);
             let result = self.read_whole(&reading, sink);
-            let (input, output) = self.swap_buffers(kept);
-            if input.len() + output.len() <= RETAINED_BYTES {
-                self.large = Some(Buffers {
-                    grant: buffers.grant,
-                    input,
-                    output,
-                });
+            self.swap(&mut buffers);
+            if buffers.input.len() + buffers.output.len() <= RETAINED_BYTES {
+                self.large = Some(buffers);
             }
             return result;
         }
@@ -279,16 +214,15 @@ impl<'b> Reader<'b> {
         self.large = None;
         let bytes = Pages::weight(input_bytes)?.checked_add(Pages::weight(output_bytes)?)?;
         Some(Buffers {
-            grant: self.budget.take(bytes)?,
-            input: Pages::zeroed(input_bytes).ok()?,
+            _grant: self.budget.take(bytes)?,
+            input: Input::of(Pages::zeroed(input_bytes).ok()?, input_bytes),
             output: Pages::zeroed(output_bytes).ok()?,
         })
     }
 
-    fn swap_buffers(&mut self, (input, output): (Pages, Pages)) -> (Pages, Pages) {
-        self.window = None;
-        let input = std::mem::replace(&mut self.input, input);
-        (input, std::mem::replace(&mut self.output, output))
+    fn swap(&mut self, buffers: &mut Buffers<'_>) {
+        std::mem::swap(&mut self.input, &mut buffers.input);
+        std::mem::swap(&mut self.output, &mut buffers.output);
     }
 
     /// Judges the local header of an entry and what follows its data, but not the data: an entry that makes nothing is not worth
@@ -335,10 +269,10 @@ impl<'b> Reader<'b> {
             index,
             ..
         } = *reading;
-        let span = self
-            .span(file, entry.header_offset, entry.boundary)
+        let bytes = self
+            .input
+            .bytes(file, entry.header_offset, entry.boundary)
             .map_err(|error| reading.failed(error))?;
-        let bytes = self.input.get(span).unwrap_or_default();
         let local = archive
             .judge_local(index, bytes)
             .map_err(|refusal| reading.refused(refusal))?;
@@ -405,9 +339,9 @@ impl<'b> Reader<'b> {
         while at < stop {
             let next = stop.min(at + piece_bytes as u64);
             let piece = self
-                .span(file, at, next)
+                .input
+                .bytes(file, at, next)
                 .map_err(|error| reading.failed(error))?;
-            let piece = self.input.get(piece).unwrap_or_default();
             let mut deliver = |bytes: &[u8]| {
                 crc = crc32(crc, bytes);
                 produced += bytes.len() as u64;
@@ -448,15 +382,13 @@ impl<'b> Reader<'b> {
             index,
             ..
         } = *reading;
-        let span = self
-            .span(
-                file,
-                entry.header_offset,
-                entry.header_offset + entry.longest_header(),
-            )
+        let stop = entry.header_offset + entry.longest_header();
+        let bytes = self
+            .input
+            .bytes(file, entry.header_offset, stop)
             .map_err(|error| reading.failed(error))?;
         let local = archive
-            .judge_local(index, self.input.get(span).unwrap_or_default())
+            .judge_local(index, bytes)
             .map_err(|refusal| reading.refused(refusal))?;
         self.admitted.extend(local.admitted);
         Ok(local.data_start as u64)
@@ -472,15 +404,12 @@ impl<'b> Reader<'b> {
             ..
         } = *reading;
         let stop = entry.boundary.min(start + REST_BYTES);
-        let span = self
-            .span(file, start, stop)
+        let bytes = self
+            .input
+            .bytes(file, start, stop)
             .map_err(|error| reading.failed(error))?;
         let waived = archive
-            .judge_rest(
-                index,
-                self.input.get(span).unwrap_or_default(),
-                entry.boundary - start,
-            )
+            .judge_rest(index, bytes, entry.boundary - start)
             .map_err(|refusal| reading.refused(refusal))?;
         self.admitted.extend(waived);
         Ok(())
@@ -516,18 +445,14 @@ impl<'b> Reader<'b> {
         if !metadata.is_file() || metadata.len() != object.size {
             return Err(changed());
         }
-        self.window = None;
-        let piece_bytes = self.kept_bytes / 2;
-        grow(&mut self.input, piece_bytes, piece_bytes).map_err(failed)?;
+        let buffer = self.input.emptied().map_err(failed)?;
         let (mut crc, mut read_bytes) = (0, 0);
         loop {
-            let count = file
-                .read(self.input.get_mut(..piece_bytes).unwrap_or_default())
-                .map_err(failed)?;
+            let count = file.read(buffer).map_err(failed)?;
             if count == 0 {
                 break;
             }
-            let piece = self.input.get(..count).unwrap_or_default();
+            let piece = buffer.get(..count).unwrap_or_default();
             crc = crc32(crc, piece);
             read_bytes += count as u64;
             if read_bytes > object.size {
@@ -542,15 +467,6 @@ impl<'b> Reader<'b> {
     }
 }
 
-/// Makes a buffer at least so long, and at once as long as it may be kept: pages that are not touched cost nothing, growing
-/// step by step does. What it held is not needed.
-fn grow(buffer: &mut Pages, bytes: usize, kept_bytes: usize) -> io::Result<()> {
-    if buffer.len() < bytes {
-        *buffer = Pages::zeroed(bytes.max(kept_bytes))?;
-    }
-    Ok(())
-}
-
 /// Why a piece was not delivered.
 enum Failed {
     Host(HostError),
@@ -560,54 +476,5 @@ enum Failed {
 impl From<Rule> for Failed {
     fn from(rule: Rule) -> Self {
         Self::Rule(rule)
-    }
-}
-
-/// In which form an entry's data is wanted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Form {
-    /// Inflated.
-    Content,
-    /// As it is kept.
-    Kept,
-}
-
-/// Which entry is being read, for whoever has to say so.
-struct Reading<'r> {
-    file: &'r File,
-    archive: &'r Archive,
-    entry: &'r Entry,
-    index: u32,
-    place: &'r LayerPlace,
-    form: Form,
-}
-
-impl Reading<'_> {
-    fn refused(&self, refusal: Refusal) -> HostError {
-        self.place.refused(refusal)
-    }
-
-    fn broken(&self, rule: Rule) -> HostError {
-        self.refused(self.archive.refusal(rule, self.index))
-    }
-
-    fn failed(&self, error: io::Error) -> HostError {
-        let source = if error.kind() == io::ErrorKind::UnexpectedEof {
-            io::Error::other("the file became shorter while it was read")
-        } else {
-            error
-        };
-        let name = Escaped(self.archive.name(self.entry));
-        self.place
-            .failed_at("read it", &format!("entry `{name}`"), source)
-    }
-
-    fn judge_crc(&self, found: u32) -> Result<(), HostError> {
-        let stated = self.entry.crc32;
-        if found == stated {
-            Ok(())
-        } else {
-            Err(self.broken(Rule::Crc { stated, found }))
-        }
     }
 }

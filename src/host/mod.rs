@@ -14,6 +14,7 @@ pub mod deflate;
 pub mod destination;
 pub mod extract;
 pub mod ignored;
+mod index;
 mod inflate;
 pub mod inspect;
 pub mod interrupt;

@@ -1,6 +1,7 @@
 //! Memory straight from the kernel, for buffers that are large and filled from their first byte on.
 
 use std::ffi::c_void;
+use std::io;
 use std::num::NonZeroUsize;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -114,6 +115,19 @@ impl Drop for Pages {
             tracing::debug!(%error, "cannot give a buffer back");
         }
     }
+}
+
+/// Makes a buffer at least so long, and at once as long as it may be kept: pages that are not touched cost nothing, growing
+/// step by step does. What it held is not needed.
+///
+/// # Errors
+///
+/// That there is no memory.
+pub(super) fn grow(buffer: &mut Pages, bytes: usize, kept_bytes: usize) -> io::Result<()> {
+    if buffer.len() < bytes {
+        *buffer = Pages::zeroed(bytes.max(kept_bytes))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

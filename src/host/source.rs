@@ -5,7 +5,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,17 +14,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::budget::Budget;
 use super::cache::{Cache, digest_of};
-use super::content::Reader;
+use super::index::Index;
 use super::interrupt::Interrupt;
 pub use super::listing::Keep;
 use super::listing::{Listed, load_kept};
 use super::{HostError, LayerPlace, OtherDigest};
-use crate::archive::{
-    Archive, DirectoryLocation, MAX_DIRECTORY_BYTES, Refusal, Rule, Strictness, TAIL_BYTES,
-};
+use crate::archive::Strictness;
 use crate::digest::Digest;
-use crate::layer::{Layer, LayerForm, LayerStack, NameHasher};
-use crate::plan::{LimitExceeded, Limits};
+use crate::layer::{Layer, LayerStack, NameHasher};
+use crate::plan::Limits;
 use crate::quota::FileIdentity;
 
 /// Where a layer is to be read from.
@@ -323,7 +321,7 @@ fn load_layer(
     }
     let metadata = file.metadata().map_err(failed("examine the layer"))?;
     let (LayerInput::Path(path) | LayerInput::Expected { path, .. }) = input else {
-        return load_archive(file, None, place, options, budget, hasher);
+        return archived(file, None, place, options, budget, hasher);
     };
     let identity = Some((metadata.dev(), metadata.ino()));
     let mut loaded = if metadata.is_dir() {
@@ -338,7 +336,7 @@ fn load_layer(
             everything,
         )?
     } else {
-        load_archive(file, identity, place, options, budget, hasher)?
+        archived(file, identity, place, options, budget, hasher)?
     };
     // Who named something else is no owner of the file: it is in a registry's store.
     loaded.layer.path = path
@@ -388,7 +386,7 @@ pub(super) fn open(input: &LayerInput) -> io::Result<File> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, reason))
 }
 
-fn load_archive(
+fn archived(
     file: File,
     identity: Option<FileIdentity>,
     place: &LayerPlace,
@@ -396,183 +394,13 @@ fn load_archive(
     budget: &Budget,
     hasher: &NameHasher,
 ) -> Result<Loaded, HostError> {
-    let read_failed = |error| place.failed("read the layer", error);
-    let archive_bytes = file.metadata().map_err(read_failed)?.len();
-    let (location, directory) =
-        read_directory(&file, archive_bytes, options).map_err(|error| match error {
-            ReadError::Io(error) => read_failed(error),
-            ReadError::Limit(limit) => HostError::Limit(limit),
-            ReadError::Refused(refusal) => place.refused(refusal),
-        })?;
-    let fingerprint = Sha256::new()
-        .chain_update(b"archive")
-        .chain_update(archive_bytes.to_le_bytes())
-        .chain_update(&directory)
-        .finalize()
-        .into();
-    let refused = |refusal| place.refused(refusal);
-    let archive = Archive::judge(directory, location, options.strictness).map_err(refused)?;
-    let mut layer = Layer::from_archive(place.source.clone(), archive, archive_bytes, hasher)
-        .map_err(refused)?;
-    read_links_and_unplaced(&mut layer, &file, place, budget)?;
-    tracing::debug!(
-        layer = place.number,
-        entries = layer.entries(),
-        "index read"
-    );
+    let Index { layer, fingerprint } = Index::read(&file, place, options, budget, hasher)?;
     Ok(Loaded {
         layer,
         source: Source::Archive(file),
         identity,
         fingerprint,
     })
-}
-
-enum ReadError {
-    Io(io::Error),
-    Limit(LimitExceeded),
-    Refused(Refusal),
-}
-
-/// Bytes at the end of an archive that tell, as a rule, where its directory begins.
-const GLANCE_BYTES: u64 = 1 << 10;
-
-/// Finds the central directory and reads it: with one read, as a rule, together with all that may follow it.
-fn read_directory(
-    file: &File,
-    archive_bytes: u64,
-    options: LoadOptions<'_>,
-) -> Result<(DirectoryLocation, Vec<u8>), ReadError> {
-    let find = |bytes: &[u8]| DirectoryLocation::find(bytes, archive_bytes, options.strictness);
-    let judge = |location: &DirectoryLocation| match location.entries {
-        entries if entries > options.limits.max_entries => Err(LimitExceeded::Entries {
-            entries,
-            limit: options.limits.max_entries,
-        }),
-        _ => Ok(()),
-    };
-    let glance = read_from(
-        file,
-        archive_bytes.saturating_sub(GLANCE_BYTES),
-        archive_bytes,
-    )?;
-    let expected = find(&glance)
-        .ok()
-        .filter(|location| judge(location).is_ok());
-    let tail_start = archive_bytes.saturating_sub(TAIL_BYTES as u64);
-    let start = expected.map_or(tail_start, |location| location.offset.min(tail_start));
-    let mut bytes = read_from(file, start, archive_bytes)?;
-    // It counts only what the whole tail says.
-    let tail = bytes.len().saturating_sub(TAIL_BYTES);
-    let location = find(bytes.get(tail..).unwrap_or_default()).map_err(ReadError::Refused)?;
-    judge(&location).map_err(ReadError::Limit)?;
-    debug_assert!(
-        location.bytes <= MAX_DIRECTORY_BYTES,
-        "the location was judged"
-    );
-    let Some(before) = location.offset.checked_sub(start) else {
-        let directory = read_from(file, location.offset, location.offset + location.bytes)?;
-        return Ok((location, directory));
-    };
-    // Both lengths are of something in memory.
-    bytes.truncate(usize::try_from(before + location.bytes).unwrap_or(usize::MAX));
-    bytes.drain(..usize::try_from(before).unwrap_or(usize::MAX));
-    Ok((location, bytes))
-}
-
-/// The bytes of a file from `start` to `stop`, which is not after its end and not too far away.
-fn read_from(file: &File, start: u64, stop: u64) -> Result<Vec<u8>, ReadError> {
-    let mut bytes = vec![0; usize::try_from(stop - start).unwrap_or(0)];
-    file.read_exact_at(&mut bytes, start)
-        .map_err(ReadError::Io)?;
-    Ok(bytes)
-}
-
-/// Bytes of all link targets of one archive.
-const MAX_TARGETS_BYTES: u64 = 16 << 20;
-
-/// Reads what merging wants to know, the targets of the links, and judges what it leaves out, the entries that no tree holds:
-/// neither is read again.
-fn read_links_and_unplaced(
-    layer: &mut Layer,
-    file: &File,
-    place: &LayerPlace,
-    budget: &Budget,
-) -> Result<(), HostError> {
-    let LayerForm::Archive(archive) = &layer.form else {
-        return Ok(());
-    };
-    let links = layer.unread_links();
-    let refused = |refusal| place.refused(refusal);
-    let total: u64 = links
-        .iter()
-        .filter_map(|&link| archive.entries().get(link as usize))
-        .map(|entry| entry.uncompressed_bytes)
-        .sum();
-    if total > MAX_TARGETS_BYTES {
-        return Err(refused(Refusal::archive(Rule::TargetsTooLong)));
-    }
-    let mut reader = Reader::new(budget);
-    let mut targets = Vec::with_capacity(links.len());
-    for index in links {
-        let mut target = Vec::new();
-        reader.read_entry(file, archive, index, place, |bytes| {
-            target.extend_from_slice(bytes);
-            Ok(())
-        })?;
-        if target.contains(&0) {
-            return Err(refused(archive.refusal(Rule::TargetNul, index)));
-        }
-        targets.push((index, target.into_boxed_slice()));
-    }
-    for &index in layer.unplaced() {
-        reader.verify_headers(file, archive, index, place)?;
-    }
-    layer.admit(reader.admitted);
-    for (index, target) in targets {
-        layer.set_target(index, target);
-    }
-    Ok(())
-}
-
-/// Judges an archive that is no layer of a stack yet, and verifies every entry of it: what nobody could unzip is not worth
-/// keeping. The layer is named as `name` if it is refused.
-///
-/// # Errors
-///
-/// The rule that it breaks, or the limit that it exceeds; nothing is inflated beyond `limits`.
-pub fn verify_archive(
-    file: File,
-    name: &str,
-    options: LoadOptions<'_>,
-    budget: &Budget,
-) -> Result<Layer, HostError> {
-    let place = LayerPlace {
-        number: 1,
-        of: 1,
-        source: name.to_owned(),
-    };
-    let same = file
-        .try_clone()
-        .map_err(|error| place.failed("open the layer", error))?;
-    let loaded = load_archive(file, None, &place, options, budget, &NameHasher::new())?;
-    let mut layer = loaded.layer;
-    let unzipped_bytes = layer.unzipped_bytes;
-    if unzipped_bytes > options.limits.max_bytes {
-        return Err(HostError::Limit(LimitExceeded::Bytes {
-            bytes: unzipped_bytes,
-            limit: options.limits.max_bytes,
-        }));
-    }
-    let LayerForm::Archive(archive) = &layer.form else {
-        return Ok(layer);
-    };
-    let mut reader = Reader::new(budget);
-    for (index, _) in (0..).zip(archive.entries()) {
-        reader.read_entry(&same, archive, index, &place, |_| Ok(()))?;
-    }
-    layer.admit(reader.admitted);
-    Ok(layer)
 }
 
 /// Standard input as a file that nobody else can open: an index stands at the end of an archive, so it has to be there whole.

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::command::{Checked, Finished, Invocation, Sandbox, skip_unless_root};
+use crate::support::command::{Checked, Finished, Invocation, NOBODY, Sandbox, skip_unless_root};
 use crate::support::restricted::{as_in_docker, skip_unless_allowed};
 use crate::support::strace::{injected, skip_without_strace, traced};
 use crate::support::zip::{archive, directory, file, link};
@@ -665,6 +665,54 @@ fn a_task_root_is_seen_at_var_task_and_started_in() {
             "{user:?}"
         );
         assert_eq!(sandbox.tree("code").text("app.py"), "print('app')\\n");
+    }
+}
+
+/// Who could extract the layers instead has a child make the mounts, and follows it to where they are: also where nothing stands at
+/// `/var/task`, so that the root has to be made anew to have it there.
+#[test]
+fn a_task_root_is_seen_also_where_the_layers_could_be_extracted() {
+    let Some(sandbox) = sandbox() else { return };
+    sandbox.mkdir("code", 0o755);
+    sandbox.write("code/app.py", "print('app')\n");
+    let place = sandbox.mkdir("place", 0o777);
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o777)).expect("it is ours");
+    let at = place.canonicalize().expect("it is there").join("opt");
+    let at = at.to_str().expect("text");
+    let show = format!("pwd -P; ls; ls {at}; echo $PYTHONPATH; tool; id -u; ls -d /tmp");
+    let expected = format!(
+        "/var/task\napp.py\nbin\nlink\nonly\npython\n/var/task:{at}/python\ntool of one\n{NOBODY}\n/tmp\n"
+    );
+    let arguments = [
+        "exec",
+        "one.zip",
+        "two.zip",
+        "--at",
+        at,
+        "--runtime",
+        "python3.12",
+        "--task-root",
+        "code",
+        "--",
+        "sh",
+        "-c",
+        &show,
+    ];
+    let become_nobody =
+        format!("exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups \"$@\"");
+    let without_task = format!("mount -t tmpfs tmpfs /var && {become_nobody}");
+    let with_task = format!("mount -t tmpfs tmpfs /var && mkdir /var/task && {become_nobody}");
+    for machine in [&with_task, &without_task] {
+        for _cold_then_warm in 0..2 {
+            let command = sandbox.command(arguments).copied();
+            let machine = ["unshare", "--mount", "sh", "-c", machine, "sh"];
+            let seen = command
+                .under(machine)
+                .env("SLASHOPT_NO_HOOKS", "true")
+                .run();
+            let seen = seen.success().stderr_lacks("extracted");
+            assert_eq!(seen.stdout(), expected, "{machine:?}");
+        }
     }
 }
 

@@ -1,11 +1,16 @@
 //! Whether an archive is one that the service would take as a layer.
 
+use std::fs::File;
+
 use super::Archive;
 use crate::archive::{Refusal, Strictness};
-use crate::host::HostError;
 use crate::host::budget::Budget;
-use crate::host::source::{LoadOptions, verify_archive};
-use crate::plan::Limits;
+use crate::host::content::Reader;
+use crate::host::index::Index;
+use crate::host::source::LoadOptions;
+use crate::host::{HostError, LayerPlace};
+use crate::layer::{Layer, LayerForm, NameHasher};
+use crate::plan::{LimitExceeded, Limits};
 use crate::quota::MAX_UNZIPPED_BYTES;
 use crate::registry::{ApiError, Code};
 
@@ -60,7 +65,7 @@ impl Archive {
                 source,
             })
         })?;
-        let layer = verify_archive(file, name, options, budget).map_err(|error| match error {
+        let layer = verify_archive(&file, name, options, budget).map_err(|error| match error {
             HostError::Limit(_) => Unpublishable::Api(ApiError::unzipped_too_large()),
             error => Unpublishable::Archive(error),
         })?;
@@ -69,4 +74,40 @@ impl Archive {
         }
         Ok(layer.admitted().cloned().collect())
     }
+}
+
+/// Judges an archive that is no layer of a stack yet, and verifies every entry of it: what nobody could unzip is not worth
+/// keeping. The layer is named as `name` if it is refused.
+///
+/// # Errors
+///
+/// The rule that it breaks, or the limit that it exceeds; nothing is inflated beyond `limits`.
+fn verify_archive(
+    file: &File,
+    name: &str,
+    options: LoadOptions<'_>,
+    budget: &Budget,
+) -> Result<Layer, HostError> {
+    let place = LayerPlace {
+        number: 1,
+        of: 1,
+        source: name.to_owned(),
+    };
+    let Index { mut layer, .. } = Index::read(file, &place, options, budget, &NameHasher::new())?;
+    let unzipped_bytes = layer.unzipped_bytes;
+    if unzipped_bytes > options.limits.max_bytes {
+        return Err(HostError::Limit(LimitExceeded::Bytes {
+            bytes: unzipped_bytes,
+            limit: options.limits.max_bytes,
+        }));
+    }
+    let LayerForm::Archive(archive) = &layer.form else {
+        return Ok(layer);
+    };
+    let mut reader = Reader::new(budget);
+    for (index, _) in (0..).zip(archive.entries()) {
+        reader.read_entry(file, archive, index, &place, |_| Ok(()))?;
+    }
+    layer.admit(reader.admitted);
+    Ok(layer)
 }

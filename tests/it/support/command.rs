@@ -13,7 +13,7 @@ use super::tree::Tree;
 use super::zip::Archive;
 
 /// The user and group id of nobody.
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 
 /// A temporary directory in which commands run. `work` is the working directory, `home` is `$HOME`, `tmp` is `$TMPDIR`; all three
 /// go away with the value, whatever modes were left in them.
