@@ -99,7 +99,8 @@ def number(value):
 
 
 def goals_table(judged):
-    lines = ["| goal | measured (least of each) | at most | |", "|---|---|---|---|"]
+    heading = "measured (least of each)" if any(goal.get("least") for goal in judged) else "measured"
+    lines = [f"| goal | {heading} | at most | |", "|---|---|---|---|"]
     for goal in judged:
         unit = f" {goal['unit']}" if goal["unit"] else ""
         least = f" ({number(goal['least'])})" if goal.get("least") else ""
