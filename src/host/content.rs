@@ -12,7 +12,7 @@ use nix::errno::Errno;
 
 use super::budget::{Budget, Grant};
 use super::inflate::{Inflater, StreamInflater, crc32};
-use super::pages::{Pages, grow};
+use super::pages::Pages;
 use super::root::{Root, open_whatever_the_mode};
 use super::source::{LoadedStack, Source};
 use super::{HostError, LayerPlace};
@@ -202,16 +202,17 @@ impl<'b> Reader<'b> {
 
     /// Buffers that hold so much: those of the entry before, if they do, else new ones, if the budget and the machine allow.
     fn large_buffers(&mut self, input_bytes: u64, output_bytes: u64) -> Option<Buffers<'b>> {
-        let input_bytes = usize::try_from(input_bytes).ok()?;
-        let output_bytes = usize::try_from(output_bytes).ok()?;
-        let fits = |buffers: &Buffers<'_>| {
-            input_bytes <= buffers.input.len() && output_bytes <= buffers.output.len()
-        };
-        if let Some(buffers) = self.large.take_if(|buffers| fits(buffers)) {
-            return Some(buffers);
+        let mut input_bytes = usize::try_from(input_bytes).ok()?;
+        let mut output_bytes = usize::try_from(output_bytes).ok()?;
+        // What is too small makes room for what is not, and for what is too small for neither: else two entries, of which each
+        // is longer in another way, would take turns in having new ones made.
+        if let Some(buffers) = self.large.take() {
+            let (input, output) = (buffers.input.len(), buffers.output.len());
+            if input_bytes <= input && output_bytes <= output {
+                return Some(buffers);
+            }
+            (input_bytes, output_bytes) = (input_bytes.max(input), output_bytes.max(output));
         }
-        // What is too small makes room for what is not.
-        self.large = None;
         let bytes = Pages::weight(input_bytes)?.checked_add(Pages::weight(output_bytes)?)?;
         Some(Buffers {
             _grant: self.budget.take(bytes)?,
@@ -294,7 +295,8 @@ impl<'b> Reader<'b> {
             Method::Stored => data,
             Method::Deflated => {
                 let bytes = usize::try_from(entry.uncompressed_bytes).unwrap_or(usize::MAX);
-                grow(&mut self.output, bytes, self.kept_bytes / 2)
+                self.output
+                    .grow(bytes, self.kept_bytes / 2)
                     .map_err(|error| reading.failed(error))?;
                 let output = self.output.get_mut(..bytes).unwrap_or_default();
                 // Some writers deflate nothing to nothing.

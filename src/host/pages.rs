@@ -85,6 +85,19 @@ impl Pages {
             bytes,
         })
     }
+
+    /// Makes the buffer at least so long, and at once as long as it may be kept: pages that are not touched cost nothing, growing
+    /// step by step does. What it held is not needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pages::zeroed`].
+    pub(super) fn grow(&mut self, bytes: usize, kept_bytes: usize) -> io::Result<()> {
+        if self.bytes < bytes {
+            *self = Self::zeroed(bytes.max(kept_bytes))?;
+        }
+        Ok(())
+    }
 }
 
 impl Deref for Pages {
@@ -116,19 +129,6 @@ impl Drop for Pages {
             tracing::debug!(%error, "cannot give a buffer back");
         }
     }
-}
-
-/// Makes a buffer at least so long, and at once as long as it may be kept: pages that are not touched cost nothing, growing
-/// step by step does. What it held is not needed.
-///
-/// # Errors
-///
-/// That there is no memory.
-pub(super) fn grow(buffer: &mut Pages, bytes: usize, kept_bytes: usize) -> io::Result<()> {
-    if buffer.len() < bytes {
-        *buffer = Pages::zeroed(bytes.max(kept_bytes))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -68,8 +68,7 @@ impl<Fd: AsFd> Root<Fd> {
     ///
     /// As [`Root::open_file`].
     pub fn open_directory(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
-        let path = if path.is_empty() { b"." } else { path };
-        self.open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
+        self.open(or_itself(path), OFlag::O_RDONLY | OFlag::O_DIRECTORY)
     }
 
     /// Opens a directory only to name what lies in it; an empty path is the root itself.
@@ -78,8 +77,7 @@ impl<Fd: AsFd> Root<Fd> {
     ///
     /// As [`Root::open_file`].
     pub fn enter(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
-        let path = if path.is_empty() { b"." } else { path };
-        self.open(path, OFlag::O_PATH | OFlag::O_DIRECTORY)
+        self.open(or_itself(path), OFlag::O_PATH | OFlag::O_DIRECTORY)
     }
 
     fn open(&self, path: &[u8], flags: OFlag) -> Result<OwnedFd, Errno> {
@@ -137,6 +135,11 @@ impl<'s> Root<BorrowedFd<'s>> {
             directory: directory.as_fd(),
         }
     }
+}
+
+/// What the root itself is called from within.
+const fn or_itself(path: &[u8]) -> &[u8] {
+    if path.is_empty() { b"." } else { path }
 }
 
 /// Creates a directory. Its mode is `mode` less the process's umask.

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 
-use super::super::pages::{Pages, grow};
+use super::super::pages::Pages;
 use crate::archive::Entry;
 
 /// How far reading ahead goes: the entries of a directory mostly lie beside one another.
@@ -85,7 +85,7 @@ impl Input {
     fn fill(&mut self, file: &File, start: u64, stop: u64) -> io::Result<()> {
         self.window = None;
         let bytes = usize::try_from(stop - start).unwrap_or(usize::MAX);
-        grow(&mut self.buffer, bytes, self.kept_bytes)?;
+        self.buffer.grow(bytes, self.kept_bytes)?;
         file.read_exact_at(self.buffer.get_mut(..bytes).unwrap_or_default(), start)?;
         self.window = Some(Window {
             file: file.as_raw_fd(),
@@ -108,7 +108,8 @@ impl Input {
         // A window is as long as the buffer at the most, which is in memory.
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let bytes = usize::try_from(stop - start).unwrap_or(usize::MAX);
-        Ok(self.buffer.get(skip..skip + bytes).unwrap_or_default())
+        let stop = skip.saturating_add(bytes);
+        Ok(self.buffer.get(skip..stop).unwrap_or_default())
     }
 
     /// A buffer of the length that is kept, for bytes of something else.
@@ -118,7 +119,7 @@ impl Input {
     /// That there is no memory.
     pub(super) fn emptied(&mut self) -> io::Result<&mut [u8]> {
         self.window = None;
-        grow(&mut self.buffer, self.kept_bytes, self.kept_bytes)?;
+        self.buffer.grow(self.kept_bytes, self.kept_bytes)?;
         Ok(self.buffer.get_mut(..self.kept_bytes).unwrap_or_default())
     }
 }
