@@ -15,8 +15,8 @@ use slashopt::check::{
     self, Configuration, Finding, Outcome as Checked, Policy, RULES, Rule, Severity, Subject,
 };
 use slashopt::environment::{implied_runtimes, judge_configuration};
-use slashopt::host::HostError;
 use slashopt::host::budget::Budget;
+use slashopt::host::error::HostError;
 use slashopt::host::inspect::{Inspected, inspect_all};
 use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack};
 use slashopt::layer::LayerId;

@@ -5,10 +5,9 @@ use std::io;
 use std::process::ExitCode;
 
 use slashopt::archive::Rule;
-use slashopt::host::destination::Unsuitable;
+use slashopt::host::error::{HostError, Told, Unsuitable};
 #[cfg(feature = "registry")]
 use slashopt::host::store::{Location, StoreError};
-use slashopt::host::{HostError, Told};
 use slashopt::path::Escaped;
 use slashopt::plan::{LimitExceeded, PolicyViolation};
 

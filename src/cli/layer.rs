@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use slashopt::digest::{Digest, NotADigest, PREFIX};
-use slashopt::host::HostError;
+use slashopt::host::error::HostError;
 use slashopt::host::source::LayerInput;
 #[cfg(not(feature = "registry"))]
 use slashopt::registry::LayerVersion;
@@ -254,7 +254,7 @@ impl LayerArgs {
     }
 
     /// How a child process tells that.
-    pub(crate) fn describe(&self) -> fn(HostError) -> slashopt::host::Told {
+    pub(crate) fn describe(&self) -> fn(HostError) -> slashopt::host::error::Told {
         if self.lock.get().is_some() {
             Failure::told_locked
         } else {

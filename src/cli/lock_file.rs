@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use slashopt::digest::Digest;
-use slashopt::host::LayerPlace;
+use slashopt::host::error::LayerPlace;
 use slashopt::host::source::LayerInput;
 use slashopt::registry::VersionArn;
 use slashopt::runtime::{Architecture, Runtime};

@@ -14,8 +14,8 @@ use slashopt::archive::Refusal;
 use slashopt::entry::Kind;
 use slashopt::host::assemble::Assembly;
 use slashopt::host::deflate::Level;
+use slashopt::host::error::{Abandoned, HostError};
 use slashopt::host::output::Output;
-use slashopt::host::{Abandoned, HostError};
 use slashopt::plan::{EXAMPLES, FlattenPlan};
 use slashopt::quota::{self, MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES};
 

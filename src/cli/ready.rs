@@ -1,7 +1,7 @@
 //! A stack from the cache, ready to be mounted, with all that is said of it.
 
-use slashopt::host::HostError;
 use slashopt::host::cache::{Building, Policy, Ready};
+use slashopt::host::error::HostError;
 
 use super::failure::{Exit, Failure};
 use super::layer::LayerArgs;

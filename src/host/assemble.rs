@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use rayon::ThreadPool;
 
-use super::HostError;
 use super::budget::Budget;
 use super::content::Reader;
 use super::deflate::{BLOCK_BYTES, Deflater, Level, WHOLE_BYTES, WINDOW_BYTES, deflate_block};
+use super::error::HostError;
 use super::inflate::crc32;
 use super::interrupt::Interrupt;
 use super::root::Root;

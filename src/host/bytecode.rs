@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::HostError;
+use super::error::HostError;
 use super::interrupt::Interrupt;
 use crate::bytecode::{HEAD_BYTES, cached_name, is_timestamp_based};
 use crate::layer::{Layer, LayerNodeId};

@@ -1,5 +1,6 @@
 //! The place where a root is to be: what is there, and whether it may be built into.
 
+use crate::host::error::Unsuitable;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
@@ -11,8 +12,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{FileStat, Mode as ModeBits, SFlag, fstat};
 
-use super::HostError;
 use super::cache::CacheFolder;
+use super::error::HostError;
 use super::record::{Record, State};
 use super::root::{examine, names_in, open_directory, uninterrupted};
 use super::stage::INSIDE_PREFIX;
@@ -27,40 +28,6 @@ pub enum Replace {
     Ours,
     /// Whatever directory is there.
     Any,
-}
-
-/// Why a destination is not built into.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Unsuitable {
-    /// Its path ends in `..`, or it is `/`, `$HOME`, the working directory, or one of their ancestors.
-    #[error(
-        "the working directory, the home directory and the directories above them are never replaced"
-    )]
-    Ancestor,
-    /// Another run is building into it.
-    #[error("another run is building into it")]
-    Busy,
-    /// Its parent does not exist.
-    #[error("its parent directory does not exist")]
-    NoParent,
-    /// It is no directory.
-    #[error("it exists and is not a directory")]
-    NotADirectory,
-    /// It holds something that we did not make.
-    #[error("it is not empty, and slashopt did not make it")]
-    NotOurs,
-    /// It holds a root of ours, made of other layers.
-    #[error("it holds a root made of other layers, or with other rules")]
-    OtherRoot,
-    /// It comes from the lower layer of an overlay, such as an image's.
-    #[error("it belongs to an image's layer, which cannot be exchanged")]
-    LowerLayer,
-    /// Somebody else put something there while the root was built.
-    #[error("somebody else changed it while the root was built")]
-    Raced,
-    /// It is a link.
-    #[error("it is a symbolic link")]
-    Symlink,
 }
 
 /// What is at a destination now.

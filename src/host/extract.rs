@@ -18,6 +18,7 @@ use rayon::ThreadPool;
 use super::budget::Budget;
 use super::content::Reader;
 use super::destination::Destination;
+use super::error::{Abandoned, HostError};
 use super::interrupt::Interrupt;
 use super::root::{
     Root, create_directory, create_file, create_symlink, open_directory, set_mode, set_modified,
@@ -26,7 +27,6 @@ use super::root::{
 use super::source::LoadedStack;
 use super::stage::Stage;
 use super::verify::Verifier;
-use super::{Abandoned, HostError};
 use crate::archive::Refusal;
 use crate::entry::{Kind, Mode};
 use crate::merge::{MergedTree, NodeId};

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use super::HostError;
+use super::error::HostError;
 
 /// The name of the file, at the top of the directory that is packed.
 pub const IGNORE_FILE: &str = ".slashoptignore";

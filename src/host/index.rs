@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::budget::Budget;
 use super::content::Reader;
+use super::error::{HostError, LayerPlace};
 use super::source::LoadOptions;
-use super::{HostError, LayerPlace};
 use crate::archive::{Archive, DirectoryLocation, MAX_DIRECTORY_BYTES, Refusal, Rule, TAIL_BYTES};
 use crate::layer::{Layer, LayerForm, NameHasher};
 use crate::plan::LimitExceeded;

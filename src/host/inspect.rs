@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::HostError;
 use super::budget::Budget;
 use super::content::Reader;
+use super::error::HostError;
 use super::source::{LoadedStack, Source};
 use crate::archive::Refusal;
 use crate::entry::Kind;

@@ -10,7 +10,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 use walkdir::{DirEntry, WalkDir};
 
-use super::{HostError, LayerPlace};
+use super::error::{HostError, LayerPlace};
 use crate::archive::{MAX_DIRECTORY_BYTES, Refusal, Rule};
 use crate::entry::{Kind, Object};
 use crate::layer::{Layer, Listing, NameHasher};

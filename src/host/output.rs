@@ -13,8 +13,8 @@ use nix::errno::Errno;
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempPath;
 
+use super::error::{Abandoned, HostError};
 use super::root::names_in;
-use super::{Abandoned, HostError};
 
 /// Where a file is to appear.
 #[derive(Debug)]

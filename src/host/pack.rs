@@ -6,8 +6,8 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::HostError;
 use super::bytecode::{Compiled, Python, is_stale_with_other_times};
+use super::error::HostError;
 use super::ignored::Ignored;
 use super::interrupt::Interrupt;
 use super::output::Output;

@@ -13,7 +13,8 @@ use nix::sys::stat::{Mode as ModeBits, fstat, mkdirat};
 use nix::unistd::{fchown, fsync, syncfs};
 use rustix::fs::RenameFlags;
 
-use super::destination::{Destination, Found, Unsuitable};
+use super::destination::{Destination, Found};
+use super::error::{Abandoned, HostError, Unsuitable};
 use super::moves::{Moves, rename_to_absent, rename_with};
 use super::record::{Record, State};
 use super::remove::remove_tree;
@@ -21,7 +22,6 @@ use super::root::{Root, names_in, open_directory, uninterrupted};
 use super::stage::{
     ABANDONED, INSIDE_PREFIX, Inside, Stage, finish_existing, finish_root, is_same, restore,
 };
-use super::{Abandoned, HostError};
 
 impl Stage<'_> {
     /// Makes the root appear at the destination; what could not be removed afterwards. `finish_top_level` sets the modes and

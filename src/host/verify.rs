@@ -4,9 +4,9 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 use std::fs::File;
 
-use super::HostError;
 use super::budget::Budget;
 use super::content::Reader;
+use super::error::HostError;
 use super::interrupt::Interrupt;
 use super::source::{LoadedStack, Source};
 use crate::archive::Archive;

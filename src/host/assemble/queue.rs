@@ -11,9 +11,9 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::super::HostError;
 use super::super::deflate::joined_crc32;
 use crate::archive::{ArchiveWriter, Method, NewEntry};
+use crate::host::error::HostError;
 use crate::plan::{FlattenPlan, PlannedEntry};
 
 /// What one thread makes at once: an entry, or a block of a large one.

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::tree_record::ManifestNode;
 use crate::entry::Kind;
-use crate::host::HostError;
+use crate::host::error::HostError;
 use crate::host::inflate::crc32;
 use crate::host::interrupt::Interrupt;
 use crate::host::root::{Root, examine, list_names, open_whatever_the_mode, split_path};

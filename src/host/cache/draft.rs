@@ -2,16 +2,17 @@
 
 use crate::digest::Digest;
 use crate::host::destination::{Destination, Replace};
+use crate::host::error::{Abandoned, HostError};
 use crate::host::extract::{Extraction, Progress};
 use crate::host::source::LoadedStack;
-use crate::host::{Abandoned, HostError, whole_file};
+use crate::host::whole_file;
 use crate::merge::MergedTree;
 use crate::plan::ExtractPlan;
 
-use super::Admitted;
 use super::build::Builder;
 use super::store::{MANIFESTS, RECORDS, TREES};
 use super::tree_record::{TreeKey, TreeRecord};
+use crate::host::error::Admitted;
 
 /// A tree that is to be built.
 pub(super) struct Draft<'d> {

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::Cache;
 use crate::digest::Digest;
 use crate::environment::HOOKS;
-use crate::host::HostError;
+use crate::host::error::HostError;
 
 const FOLDER: &str = "hooks";
 

@@ -12,10 +12,11 @@
 //! Trees are built by the engine that `extract` has, under a lock, and renamed in. Who starts a function takes no lock but a
 //! shared one on the stack's record, and does nothing that grows with the layers.
 
+use crate::host::error::Admitted;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use super::{HostError, LayerPlace, Told};
+use super::error::{HostError, LayerPlace, Told};
 use crate::archive::Strictness;
 use crate::digest::Digest;
 use crate::host::root::open_directory;
@@ -89,15 +90,6 @@ pub struct ReadyLayer {
     pub unzipped_bytes: u64,
     /// How many objects it names.
     pub entries: u64,
-}
-
-/// A case in which `--lenient` accepted what would be refused otherwise.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Admitted {
-    /// The entry, if it is one's fault.
-    pub entry: Option<Vec<u8>>,
-    /// The rule that is broken, in words.
-    pub rule: String,
 }
 
 /// A stack whose trees are in the cache, to be mounted. Nothing of it is removed as long as `locks` are open, in this process

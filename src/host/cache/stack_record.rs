@@ -2,13 +2,14 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::Policy;
 use super::boot::Boot;
 use super::encoding::{Decoder, Encoder, Mark};
 use super::tree_record::{RootIdentity, TreeKey};
-use super::{Admitted, Policy};
 use crate::archive::Strictness;
 use crate::collisions::Counts;
 use crate::digest::Digest;
+use crate::host::error::Admitted;
 use crate::plan::{OnCollision, OnTypeConflict};
 use crate::summary::{Paths, Summary};
 

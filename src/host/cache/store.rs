@@ -11,7 +11,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use super::boot::Boot;
 use super::tree_record::{ManifestNode, RootIdentity, TreeKey, TreeRecord, decode_manifest};
 use super::{Cache, CacheFolder};
-use crate::host::HostError;
+use crate::host::error::HostError;
 use crate::host::record::Record;
 use crate::host::remove::remove_tree;
 use crate::host::root::{examine, list_names, open_directory, uninterrupted};

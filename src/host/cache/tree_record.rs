@@ -1,11 +1,11 @@
 //! What is known of a tree in the cache: a small record of what it is made of and whether it is whole, and a manifest of every
 //! object in it.
 
-use super::Admitted;
 use super::boot::Boot;
 use super::encoding::{Decoder, Encoder, Mark};
 use crate::digest::Digest;
 use crate::entry::{Kind, Mode, Object};
+use crate::host::error::Admitted;
 use crate::host::inflate::crc32;
 use crate::layer::{Layer, Listing, NameHasher};
 use crate::merge::{MergedTree, NodeId};

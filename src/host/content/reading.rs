@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io;
 
-use super::super::{HostError, LayerPlace};
 use crate::archive::{Archive, Entry, Refusal, Rule};
+use crate::host::error::{HostError, LayerPlace};
 use crate::path::Escaped;
 
 /// In which form an entry's data is wanted.
