@@ -9,10 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use slashopt::host::cache::{
-    Cache, CacheFolder, Pruned, Pruning, Stored, TreeKey, TreeKind, Verified,
-};
-use slashopt::host::interrupt::Interrupt;
+use slashopt::host::cache::{Cache, Pruned, Pruning, Stored, TreeKey, TreeKind, Verified};
+use slashopt::host::system::cache_folder::CacheFolder;
+use slashopt::host::system::interrupt::Interrupt;
 use slashopt::path::Escaped;
 use slashopt::plan::EXAMPLES;
 

@@ -15,10 +15,10 @@ use slashopt::check::{
     self, Configuration, Finding, Outcome as Checked, Policy, RULES, Rule, Severity, Subject,
 };
 use slashopt::environment::{implied_runtimes, judge_configuration};
-use slashopt::host::budget::Budget;
 use slashopt::host::error::HostError;
 use slashopt::host::inspect::{Inspected, inspect_all};
 use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack};
+use slashopt::host::system::budget::Budget;
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, Origin};
 use slashopt::packages::{self, Facts, Packages};

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use slashopt::collisions::{Collision, Collisions, Explanation, SameBytes};
 use slashopt::environment::implied_runtimes;
-use slashopt::host::budget::Budget;
 use slashopt::host::inspect::facts_of_several;
 use slashopt::host::source::LoadedStack;
+use slashopt::host::system::budget::Budget;
 use slashopt::merge::{MergedTree, Origin};
 use slashopt::packages::{Cures, Packages};
 use slashopt::plan::{OnCollision, OnTypeConflict};

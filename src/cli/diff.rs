@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 use slashopt::diff::{
     Difference, Happened, PackageChange, Sides, TreeDiff, package_changes, pairs_to_compare,
 };
-use slashopt::host::budget::Budget;
 use slashopt::host::compare::{self, same_bytes};
 use slashopt::host::inspect::package_facts;
 use slashopt::host::source::LoadedStack;
+use slashopt::host::system::budget::Budget;
 use slashopt::merge::{MergedTree, NodeId};
 use slashopt::packages::{Package, PackageId, Packages};
 

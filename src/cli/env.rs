@@ -9,9 +9,9 @@ use slashopt::environment::{
     Assignment, Caller, Environment, EnvironmentError, LeftOutReason, OPT, Places, Request, Target,
     VAR_TASK, environment, implied_runtimes,
 };
-use slashopt::host::budget::Budget;
 use slashopt::host::places::{DiskPlaces, loader_directories};
 use slashopt::host::source::LoadedStack;
+use slashopt::host::system::budget::Budget;
 use slashopt::merge::MergedTree;
 use slashopt::runtime::Runtime;
 

@@ -11,13 +11,13 @@ use sha2::{Digest as _, Sha256};
 
 use slashopt::archive::Strictness;
 use slashopt::collisions::{Class, Collisions, SameBytes};
-use slashopt::host::budget::Budget;
-use slashopt::host::cache::CacheFolder;
 use slashopt::host::destination::{Destination, Found, Replace};
 use slashopt::host::error::Abandoned;
 use slashopt::host::extract::{Extraction, Progress, read_umask};
-use slashopt::host::interrupt::Interrupt;
 use slashopt::host::source::LoadedStack;
+use slashopt::host::system::budget::Budget;
+use slashopt::host::system::cache_folder::CacheFolder;
+use slashopt::host::system::interrupt::Interrupt;
 use slashopt::merge::MergedTree;
 use slashopt::plan::{ExtractPlan, OnCollision, OnTypeConflict};
 use slashopt::summary::Summary;

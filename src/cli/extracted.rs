@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use slashopt::collisions::SameBytes;
-use slashopt::host::budget::Budget;
-use slashopt::host::cache::CacheFolder;
-use slashopt::host::child::in_child;
 use slashopt::host::destination::{Destination, Found, Replace};
 use slashopt::host::error::{Abandoned, HostError, Unsuitable};
 use slashopt::host::extract::{Extraction, Progress, read_umask};
-use slashopt::host::interrupt::Interrupt;
 use slashopt::host::restart::Sources;
+use slashopt::host::system::budget::Budget;
+use slashopt::host::system::cache_folder::CacheFolder;
+use slashopt::host::system::child::in_child;
+use slashopt::host::system::interrupt::Interrupt;
 use slashopt::merge::MergedTree;
 use slashopt::plan::{ExtractPlan, OnCollision};
 use slashopt::summary::Summary;

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use slashopt::collisions::SameBytes;
 use slashopt::host::assemble::Assembly;
-use slashopt::host::budget::Budget;
 use slashopt::host::extract::read_umask;
-use slashopt::host::interrupt::Interrupt;
 use slashopt::host::source::LoadedStack;
+use slashopt::host::system::budget::Budget;
+use slashopt::host::system::interrupt::Interrupt;
 use slashopt::merge::MergedTree;
 use slashopt::plan::{Dropped, ExtractPlan, FlattenPlan, OnCollision, dropped};
 use slashopt::quota::{self, QuotaExceeded};

@@ -7,9 +7,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use slashopt::entry::Kind;
-use slashopt::host::budget::Budget;
 use slashopt::host::inspect::package_facts;
 use slashopt::host::source::LoadedStack;
+use slashopt::host::system::budget::Budget;
 use slashopt::merge::{MergedTree, NodeId};
 use slashopt::packages::Packages;
 use slashopt::path::Escaped;

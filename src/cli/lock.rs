@@ -10,11 +10,11 @@ use clap::Args;
 use rayon::ThreadPool;
 use serde_json::{Value, json};
 
-use slashopt::host::budget::Budget;
 use slashopt::host::extract::read_umask;
-use slashopt::host::interrupt::Interrupt;
 use slashopt::host::output::Output;
 use slashopt::host::source::{LayerInput, LoadedStack, Source};
+use slashopt::host::system::budget::Budget;
+use slashopt::host::system::interrupt::Interrupt;
 use slashopt::layer::LayerId;
 use slashopt::registry::LayerVersion;
 use slashopt::runtime::{Architecture, Runtime};

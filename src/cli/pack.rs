@@ -11,11 +11,11 @@ use rayon::ThreadPool;
 
 use slashopt::check::{Finding, Severity};
 use slashopt::host::assemble::Assembly;
-use slashopt::host::budget::Budget;
 use slashopt::host::bytecode::Python;
 use slashopt::host::extract::read_umask;
-use slashopt::host::interrupt::Interrupt;
 use slashopt::host::pack::{Packed, Packing};
+use slashopt::host::system::budget::Budget;
+use slashopt::host::system::interrupt::Interrupt;
 use slashopt::merge::{LinkedDirectory, MergedTree};
 use slashopt::path::{Escaped, LayerPath};
 use slashopt::plan::{EXAMPLES, FlattenPlan, Limits, Unwritable};

@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 use slashopt::environment::OPT;
-use slashopt::host::cache::{Cache, CacheFolder};
+use slashopt::host::cache::Cache;
 use slashopt::host::mount::Calls;
 use slashopt::host::namespace::Space;
 use slashopt::host::probe::{Extractable, Mechanism, Surroundings, Tried, extractable, mechanisms};
+use slashopt::host::system::cache_folder::CacheFolder;
 
 use super::env::absolute;
 use super::json::SCHEMA_VERSION;

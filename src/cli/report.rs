@@ -155,7 +155,7 @@ impl Report {
             drop(self.json(&json!({ "schema_version": SCHEMA_VERSION, "error": error })));
         }
         if let Some(signal) = failure.signal {
-            slashopt::host::interrupt::die_of(signal);
+            slashopt::host::system::interrupt::die_of(signal);
         }
         failure.exit.into()
     }

@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 
 use slashopt::collisions::{Collision, SameBytes};
 use slashopt::entry::Kind;
-use slashopt::host::budget::Budget;
 use slashopt::host::content::Reader;
 use slashopt::host::error::HostError;
 use slashopt::host::source::LoadedStack;
+use slashopt::host::system::budget::Budget;
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, Origin};
 use slashopt::path::{Escaped, LayerPath};

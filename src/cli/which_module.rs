@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use slashopt::host::budget::Budget;
 use slashopt::host::inspect::facts_of;
 use slashopt::host::source::LoadedStack;
+use slashopt::host::system::budget::Budget;
 use slashopt::merge::MergedTree;
 use slashopt::modules::{self, Asker, Candidate, Resolution};
 use slashopt::packages::{Package, Packages};

@@ -13,14 +13,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use rayon::ThreadPool;
 
-use super::budget::Budget;
 use super::content::Reader;
 use super::deflate::{BLOCK_BYTES, Deflater, Level, WHOLE_BYTES, WINDOW_BYTES, deflate_block};
 use super::error::HostError;
 use super::inflate::crc32;
-use super::interrupt::Interrupt;
-use super::root::Root;
 use super::source::{LoadedStack, Source};
+use super::system::budget::Budget;
+use super::system::interrupt::Interrupt;
+use super::system::root::Root;
 use super::verify::Verifier;
 use crate::archive::{Archive, Method, NewEntry, Refusal};
 use crate::entry::Kind;

@@ -9,12 +9,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::error::HostError;
-use super::interrupt::Interrupt;
+use super::system::interrupt::Interrupt;
 use crate::bytecode::{HEAD_BYTES, cached_name, is_timestamp_based};
 use crate::layer::{Layer, LayerNodeId};
 
-use super::root::Root;
 use super::source::Source;
+use super::system::root::Root;
 
 /// What the interpreter does. Each source is compiled in a process of its own that was forked from the same state, because what
 /// `marshal` writes depends on which strings are alive: so the result depends on the source and the interpreter alone.

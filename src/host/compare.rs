@@ -6,10 +6,10 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::budget::Budget;
 use super::content::Reader;
 use super::error::HostError;
 use super::source::LoadedStack;
+use super::system::budget::Budget;
 use crate::collisions::{Collisions, SameBytes, pairs_to_compare};
 use crate::merge::{MergedTree, Origin};
 

@@ -10,12 +10,12 @@ use std::io::{self, Read as _};
 
 use nix::errno::Errno;
 
-use super::budget::{Budget, Grant};
 use super::error::{HostError, LayerPlace};
 use super::inflate::{Inflater, StreamInflater, crc32};
-use super::pages::Pages;
-use super::root::{Root, open_whatever_the_mode};
 use super::source::{LoadedStack, Source};
+use super::system::budget::{Budget, Grant};
+use super::system::pages::Pages;
+use super::system::root::{Root, open_whatever_the_mode};
 use crate::archive::{Archive, Entry, Method, Refusal, Rule};
 use crate::layer::LayerForm;
 use crate::merge::Origin;

@@ -15,17 +15,17 @@ use nix::errno::Errno;
 use nix::sys::stat::{Mode as ModeBits, umask};
 use rayon::ThreadPool;
 
-use super::budget::Budget;
 use super::content::Reader;
 use super::destination::Destination;
 use super::error::{Abandoned, HostError};
-use super::interrupt::Interrupt;
-use super::root::{
+use super::source::LoadedStack;
+use super::stage::Stage;
+use super::system::budget::Budget;
+use super::system::interrupt::Interrupt;
+use super::system::root::{
     Root, create_directory, create_file, create_symlink, open_directory, set_mode, set_modified,
     set_modified_at,
 };
-use super::source::LoadedStack;
-use super::stage::Stage;
 use super::verify::Verifier;
 use crate::archive::Refusal;
 use crate::entry::{Kind, Mode};

@@ -6,10 +6,10 @@ use std::os::unix::fs::FileExt as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::budget::Budget;
 use super::content::Reader;
 use super::error::{HostError, LayerPlace};
 use super::source::LoadOptions;
+use super::system::budget::Budget;
 use crate::archive::{Archive, DirectoryLocation, MAX_DIRECTORY_BYTES, Refusal, Rule, TAIL_BYTES};
 use crate::layer::{Layer, LayerForm, NameHasher};
 use crate::plan::LimitExceeded;

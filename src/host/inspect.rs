@@ -2,10 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::budget::Budget;
 use super::content::Reader;
 use super::error::HostError;
 use super::source::{LoadedStack, Source};
+use super::system::budget::Budget;
 use crate::archive::Refusal;
 use crate::entry::Kind;
 use crate::layer::{LayerForm, LayerId, LayerNodeId};

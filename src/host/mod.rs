@@ -4,10 +4,8 @@
 pub mod assemble;
 #[cfg(feature = "s3")]
 mod bucket;
-pub mod budget;
 pub mod bytecode;
 pub mod cache;
-pub mod child;
 pub mod compare;
 pub mod content;
 pub mod deflate;
@@ -18,23 +16,19 @@ pub mod ignored;
 mod index;
 mod inflate;
 pub mod inspect;
-pub mod interrupt;
 mod listing;
 pub mod mount;
 mod moves;
 pub mod namespace;
 pub mod output;
 pub mod pack;
-mod pages;
 pub mod places;
 pub mod probe;
 pub mod process;
 pub mod program;
 mod publish;
 pub mod record;
-mod remove;
 pub mod restart;
-pub mod root;
 #[cfg(feature = "serve")]
 pub mod serve;
 pub mod source;
@@ -42,5 +36,5 @@ pub mod stage;
 pub mod standing;
 #[cfg(feature = "registry")]
 pub mod store;
+pub mod system;
 mod verify;
-mod whole_file;

@@ -9,7 +9,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use rustix::fs::{RenameFlags, renameat_with};
 
 use super::mount::IntoErrno;
-use super::root::{examine, open_directory, uninterrupted};
+use super::system::root::{examine, open_directory, uninterrupted};
 
 /// Entries moved from one directory to another, and back again if need be.
 pub(super) struct Moves<'f> {

@@ -14,7 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use tempfile::TempPath;
 
 use super::error::{Abandoned, HostError};
-use super::root::names_in;
+use super::system::root::names_in;
 
 /// Where a file is to appear.
 #[derive(Debug)]

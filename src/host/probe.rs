@@ -8,7 +8,7 @@ use rustix::fs::{Access, AtFlags, accessat};
 
 use super::mount::{Calls, Layering, Lower, MountError, failed};
 use super::namespace::{Setting, Space, enter};
-use super::root::names_in;
+use super::system::root::names_in;
 
 /// What a machine may have that forbids to mount.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

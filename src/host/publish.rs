@@ -17,11 +17,11 @@ use super::destination::{Destination, Found};
 use super::error::{Abandoned, HostError, Unsuitable};
 use super::moves::{Moves, rename_to_absent, rename_with};
 use super::record::{Record, State};
-use super::remove::remove_tree;
-use super::root::{Root, names_in, open_directory, uninterrupted};
 use super::stage::{
     ABANDONED, INSIDE_PREFIX, Inside, Stage, finish_existing, finish_root, is_same, restore,
 };
+use super::system::remove::remove_tree;
+use super::system::root::{Root, names_in, open_directory, uninterrupted};
 
 impl Stage<'_> {
     /// Makes the root appear at the destination; what could not be removed afterwards. `finish_top_level` sets the modes and

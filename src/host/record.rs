@@ -11,9 +11,9 @@ use nix::errno::Errno;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use rustix::fs::{AtFlags, StatxFlags, XattrFlags, fgetxattr, fremovexattr, fsetxattr, statx};
 
-use super::cache::CacheFolder;
-use super::root::uninterrupted;
-use super::whole_file;
+use super::system::cache_folder::CacheFolder;
+use super::system::root::uninterrupted;
+use super::system::whole_file;
 use crate::entry::Mode;
 
 const ATTRIBUTE: &str = "user.slashopt.root";

@@ -12,13 +12,13 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::budget::Budget;
 use super::cache::{Cache, digest_of};
 use super::error::{HostError, LayerPlace, OtherDigest};
 use super::index::Index;
-use super::interrupt::Interrupt;
 pub use super::listing::Keep;
 use super::listing::{Listed, load_kept};
+use super::system::budget::Budget;
+use super::system::interrupt::Interrupt;
 use crate::archive::Strictness;
 use crate::digest::Digest;
 use crate::layer::{Layer, LayerStack, NameHasher};

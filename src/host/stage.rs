@@ -19,8 +19,10 @@ use rustix::fs::{FlockOperation, flock};
 use super::destination::{Destination, Found};
 use super::error::{Abandoned, HostError, Unsuitable};
 use super::record::{Record, State, remove_inherited};
-use super::remove::remove_tree;
-use super::root::{Root, examine, names_in, open_directory, set_mode, set_modified, uninterrupted};
+use super::system::remove::remove_tree;
+use super::system::root::{
+    Root, examine, names_in, open_directory, set_mode, set_modified, uninterrupted,
+};
 use crate::entry::Object;
 
 /// What the names of directories inside a destination begin with that are ours for the time of a run.

@@ -4,11 +4,11 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 use std::fs::File;
 
-use super::budget::Budget;
 use super::content::Reader;
 use super::error::HostError;
-use super::interrupt::Interrupt;
 use super::source::{LoadedStack, Source};
+use super::system::budget::Budget;
+use super::system::interrupt::Interrupt;
 use crate::archive::Archive;
 use crate::entry::Kind;
 use crate::layer::LayerForm;

@@ -3,8 +3,8 @@
 //! Comparing and summing them, finding packages and telling what was found are not in it.
 
 use slashopt::collisions::{SameBytes, pairs_to_compare};
-use slashopt::host::budget::Budget;
 use slashopt::host::source::LayerInput;
+use slashopt::host::system::budget::Budget;
 use slashopt::merge::{LinkedDirectory, MergedTree, Origin};
 
 use super::{Decoder, deflated, in_parallel, load, timed};

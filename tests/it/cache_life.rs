@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use slashopt::host::cache::{Building, Cache, CacheFolder, Policy};
+use slashopt::host::cache::{Building, Cache, Policy};
 use slashopt::host::source::LayerInput;
+use slashopt::host::system::cache_folder::CacheFolder;
 
 use crate::support::command::{Finished, Invocation, Sandbox, skip_unless_root, skip_without};
 use crate::support::strace::{injected, skip_without_strace, traced};

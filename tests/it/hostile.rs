@@ -10,10 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use slashopt::archive::{Rule, Strictness};
-use slashopt::host::budget::Budget;
 use slashopt::host::content::Reader;
 use slashopt::host::error::HostError;
 use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack, Source};
+use slashopt::host::system::budget::Budget;
 use slashopt::layer::{LayerForm, LayerId};
 
 use crate::support::command::{Checked, Sandbox};

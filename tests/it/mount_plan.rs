@@ -8,8 +8,9 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use slashopt::host::cache::{Building, Cache, CacheFolder, Policy, Ready};
+use slashopt::host::cache::{Building, Cache, Policy, Ready};
 use slashopt::host::source::LayerInput;
+use slashopt::host::system::cache_folder::CacheFolder;
 use slashopt::plan::OnTypeConflict;
 
 use crate::properties::{config, stack};

@@ -9,9 +9,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use slashopt::entry::Kind;
-use slashopt::host::budget::Budget;
 use slashopt::host::content::Reader;
 use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack, Source};
+use slashopt::host::system::budget::Budget;
 use slashopt::layer::LayerForm;
 use slashopt::merge::{LinkedDirectory, MergedTree};
 use slashopt::plan::ExtractPlan;

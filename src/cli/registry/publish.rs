@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use slashopt::host::budget::Budget;
 use slashopt::host::store::{Archive, Unpublishable};
+use slashopt::host::system::budget::Budget;
 use slashopt::path::Escaped;
 use slashopt::registry::call::{Call, ContentFields, Fields, PublishFields};
 use slashopt::registry::{Caller, Request};

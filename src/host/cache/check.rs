@@ -13,8 +13,8 @@ use super::tree_record::ManifestNode;
 use crate::entry::Kind;
 use crate::host::error::HostError;
 use crate::host::inflate::crc32;
-use crate::host::interrupt::Interrupt;
-use crate::host::root::{Root, examine, list_names, open_whatever_the_mode, split_path};
+use crate::host::system::interrupt::Interrupt;
+use crate::host::system::root::{Root, examine, list_names, open_whatever_the_mode, split_path};
 use crate::path::Escaped;
 
 /// Bytes that are read at once.

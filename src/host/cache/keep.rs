@@ -23,9 +23,9 @@ use super::store::{LOCKS, MANIFESTS, MEMO, MOST_RECORD_BYTES, RECORDS, STACKS, T
 use super::tree_record::TreeKey;
 use crate::digest::Digest;
 use crate::host::error::HostError;
-use crate::host::interrupt::Interrupt;
-use crate::host::root::{Root, examine, list_names, open_directory};
-use crate::host::whole_file;
+use crate::host::system::interrupt::Interrupt;
+use crate::host::system::root::{Root, examine, list_names, open_directory};
+use crate::host::system::whole_file;
 
 /// What was used within this time stays, whatever else is said: a day, and the hour within which a use is noted.
 pub const RECENT: Duration = Duration::from_hours(25);

@@ -12,7 +12,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::entry::Mode;
-use crate::host::root::{Root, create_file, examine, open_directory, uninterrupted};
+use crate::host::system::root::{Root, create_file, examine, open_directory, uninterrupted};
 
 /// Descriptors from here on are left alone by nearly everybody: shells use those below 10, and some daemons close the lowest.
 const LEAST: i32 = 200;

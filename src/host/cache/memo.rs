@@ -12,7 +12,7 @@ use nix::sys::stat::FileStat;
 use super::encoding::{Decoder, Encoder, Mark};
 use crate::digest::Digest;
 use crate::entry::Mode;
-use crate::host::whole_file;
+use crate::host::system::whole_file;
 
 const MARK: Mark = *b"slmemo 1";
 /// A memo is this long, and a bit.

@@ -12,14 +12,14 @@
 //! Trees are built by the engine that `extract` has, under a lock, and renamed in. Who starts a function takes no lock but a
 //! shared one on the stack's record, and does nothing that grows with the layers.
 
-use crate::host::error::Admitted;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use super::error::{HostError, LayerPlace, Told};
+use super::error::{Admitted, HostError, LayerPlace, Told};
+use super::system::cache_folder::{CacheFolder, Folder};
+use super::system::root::open_directory;
 use crate::archive::Strictness;
 use crate::digest::Digest;
-use crate::host::root::open_directory;
 use crate::layer::{Layer, NameHasher};
 use crate::plan::{Limits, OnCollision, OnTypeConflict};
 use crate::quota::{FileIdentity, Weight};
@@ -31,7 +31,6 @@ mod build;
 mod check;
 mod draft;
 mod encoding;
-mod folder;
 mod hash;
 mod hooks;
 mod keep;
@@ -45,7 +44,6 @@ mod tree_record;
 
 pub use build::Built;
 pub use check::Damage;
-pub use folder::CacheFolder;
 pub(super) use hash::digest_of;
 pub use keep::{Damaged, Pruned, Pruning, RECENT, Stored, Verified};
 pub use tree_record::{TreeKey, TreeKind};
@@ -136,7 +134,7 @@ impl Ready {
 /// An open cache.
 #[derive(Debug)]
 pub struct Cache {
-    folder: folder::Folder,
+    folder: Folder,
 }
 
 impl Cache {

@@ -8,14 +8,15 @@ use nix::fcntl::renameat;
 use nix::sys::stat::fstat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use super::Cache;
 use super::boot::Boot;
 use super::tree_record::{ManifestNode, RootIdentity, TreeKey, TreeRecord, decode_manifest};
-use super::{Cache, CacheFolder};
 use crate::host::error::HostError;
 use crate::host::record::Record;
-use crate::host::remove::remove_tree;
-use crate::host::root::{examine, list_names, open_directory, uninterrupted};
-use crate::host::whole_file;
+use crate::host::system::cache_folder::CacheFolder;
+use crate::host::system::remove::remove_tree;
+use crate::host::system::root::{examine, list_names, open_directory, uninterrupted};
+use crate::host::system::whole_file;
 
 pub(super) const TREES: &str = "trees";
 pub(super) const RECORDS: &str = "records";

@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 
-use super::super::pages::Pages;
 use crate::archive::Entry;
+use crate::host::system::pages::Pages;
 
 /// How far reading ahead goes: the entries of a directory mostly lie beside one another.
 const READ_AHEAD_BYTES: u64 = 256 << 10;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use nix::errno::Errno;
 
-use crate::host::child::attempt;
+use crate::host::system::child::attempt;
 
 /// Why something could not be mounted.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

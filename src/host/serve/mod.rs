@@ -37,8 +37,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
-use super::budget::{Budget, most_threads};
 use super::store::{Location, Store, StoreError};
+use super::system::budget::{Budget, most_threads};
 use crate::registry::Caller;
 use links::Links;
 

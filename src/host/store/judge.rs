@@ -4,11 +4,11 @@ use std::fs::File;
 
 use super::Archive;
 use crate::archive::{Refusal, Strictness};
-use crate::host::budget::Budget;
 use crate::host::content::Reader;
 use crate::host::error::{HostError, LayerPlace};
 use crate::host::index::Index;
 use crate::host::source::LoadOptions;
+use crate::host::system::budget::Budget;
 use crate::layer::{Layer, LayerForm, NameHasher};
 use crate::plan::{LimitExceeded, Limits};
 use crate::quota::MAX_UNZIPPED_BYTES;

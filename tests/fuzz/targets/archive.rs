@@ -8,7 +8,7 @@ use std::io::{Cursor, Read as _, Write as _};
 use libfuzzer_sys::fuzz_target;
 use slashopt::archive::Strictness;
 use slashopt::entry::Kind;
-use slashopt::host::budget::Budget;
+use slashopt::host::system::budget::Budget;
 use slashopt::host::content::Reader;
 use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack};
 use slashopt::merge::{LinkedDirectory, MergedTree};

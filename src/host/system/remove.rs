@@ -13,7 +13,7 @@ use nix::unistd::UnlinkatFlags;
 use super::root::{Root, examine, list, uninterrupted};
 
 /// Removes `name` in `parent` with all that lies below it. What vanishes meanwhile is no failure: somebody else removes it too.
-pub(super) fn remove_tree(parent: impl AsFd, name: &[u8]) -> Result<(), Errno> {
+pub(in crate::host) fn remove_tree(parent: impl AsFd, name: &[u8]) -> Result<(), Errno> {
     if !is_directory(&parent, name)? {
         return tolerate_absence(unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir));
     }

@@ -15,12 +15,12 @@ use super::root::{Root, create_file, list_names, set_mode, uninterrupted};
 use crate::entry::Mode;
 
 /// Reads a file; `None` when there is none, or it cannot be read, or it is longer than `most` bytes.
-pub(super) fn read(folder: &OwnedFd, name: &str, most: u64) -> Option<Vec<u8>> {
+pub(in crate::host) fn read(folder: &OwnedFd, name: &str, most: u64) -> Option<Vec<u8>> {
     read_open(Root::borrow(folder).open_file(name.as_bytes()).ok()?, most)
 }
 
 /// The same of a file that is open.
-pub(super) fn read_open(file: OwnedFd, most: u64) -> Option<Vec<u8>> {
+pub(in crate::host) fn read_open(file: OwnedFd, most: u64) -> Option<Vec<u8>> {
     let file = File::from(file);
     let length = file
         .metadata()
@@ -40,7 +40,7 @@ pub(super) fn read_open(file: OwnedFd, most: u64) -> Option<Vec<u8>> {
 /// # Errors
 ///
 /// Why it could not be written; what was there before is there still.
-pub(super) fn write(
+pub(in crate::host) fn write(
     folder: &OwnedFd,
     name: &str,
     bytes: &[u8],
@@ -105,7 +105,7 @@ fn remove(folder: &OwnedFd, name: &[u8]) {
 }
 
 /// Removes what killed processes were writing.
-pub(super) fn sweep(folder: &OwnedFd) {
+pub(in crate::host) fn sweep(folder: &OwnedFd) {
     let names = list_names(folder).unwrap_or_default();
     for name in names.iter().filter(|name| name.starts_with(b".")) {
         let Ok(file) = Root::borrow(folder).open_file(name) else {

@@ -12,8 +12,8 @@ use nix::sys::stat::{Mode as ModeBits, fchmod, fstat};
 use nix::unistd::geteuid;
 use rustix::fs::{Access, AtFlags, accessat};
 
+use super::root::{create_directory, open_directory, set_mode, uninterrupted};
 use crate::entry::Mode;
-use crate::host::root::{create_directory, open_directory, set_mode, uninterrupted};
 
 /// Where the cache of the whole machine is.
 const SYSTEM: &str = "/var/cache/slashopt";

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use nix::libc::{self, SIG_IGN, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU, SIGXFSZ};
 
-use super::error::HostError;
+use crate::host::error::HostError;
 
 /// What asks a process to end, or tells it that its time is up, and can be caught.
 pub(super) const ENDING: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU];

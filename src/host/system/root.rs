@@ -27,7 +27,9 @@ pub fn without_openat2() {
 }
 
 /// Makes a system call again for as long as a signal cuts it short.
-pub(super) fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+pub(in crate::host) fn uninterrupted<T>(
+    mut call: impl FnMut() -> Result<T, Errno>,
+) -> Result<T, Errno> {
     loop {
         match call() {
             Err(Errno::EINTR) => {}
@@ -246,7 +248,7 @@ pub fn names_in(directory: OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
 /// # Errors
 ///
 /// As [`names_in`].
-pub(super) fn list_names(directory: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
+pub(in crate::host) fn list_names(directory: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
     names_in(open_directory(directory, b".")?)
 }
 
@@ -268,7 +270,7 @@ pub(super) fn list(directory: &mut Dir) -> Result<Vec<Vec<u8>>, Errno> {
 }
 
 /// Opens a file of ours that its mode does not let us read: for the moment of opening it does.
-pub(super) fn open_whatever_the_mode(
+pub(in crate::host) fn open_whatever_the_mode(
     root: &Root<BorrowedFd<'_>>,
     path: &[u8],
     mode: Mode,
@@ -286,7 +288,7 @@ pub(super) fn open_whatever_the_mode(
 }
 
 /// The path of the directory that something lies in, and its name there.
-pub(super) fn split_path(path: &[u8]) -> (&[u8], &[u8]) {
+pub(in crate::host) fn split_path(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|&byte| byte == b'/') {
         Some(slash) => (
             path.get(..slash).unwrap_or_default(),

@@ -17,7 +17,7 @@ const MOST_SMALL_BYTES: usize = HUGE_PAGE_BYTES / 2;
 /// A buffer. A large one begins at a huge page and has only such, where the kernel gives them: one costs as much as forty small
 /// ones, 0.07 to 0.09 ms, and holds as much as 512.
 #[derive(Debug)]
-pub(super) struct Pages {
+pub(in crate::host) struct Pages {
     mapping: NonNull<c_void>,
     /// None at all of an empty buffer.
     mapping_bytes: usize,
@@ -31,7 +31,7 @@ unsafe impl Send for Pages {}
 
 impl Pages {
     /// A buffer without a byte.
-    pub(super) const EMPTY: Self = Self {
+    pub(in crate::host) const EMPTY: Self = Self {
         mapping: NonNull::dangling(),
         mapping_bytes: 0,
         start: NonNull::dangling(),
@@ -39,7 +39,7 @@ impl Pages {
     };
 
     /// How much memory a buffer of `bytes` takes once all of it was written to.
-    pub(super) const fn weight(bytes: usize) -> Option<usize> {
+    pub(in crate::host) const fn weight(bytes: usize) -> Option<usize> {
         if bytes <= MOST_SMALL_BYTES {
             return Some(bytes);
         }
@@ -52,7 +52,7 @@ impl Pages {
     ///
     /// What `mmap(2)` answers: `ENOMEM`, as a rule.
     #[expect(unsafe_code, reason = "mmap(2) and madvise(2) have no safe form")]
-    pub(super) fn zeroed(bytes: usize) -> Result<Self, Errno> {
+    pub(in crate::host) fn zeroed(bytes: usize) -> Result<Self, Errno> {
         let bytes = Self::weight(bytes).ok_or(Errno::ENOMEM)?;
         let is_large = bytes >= HUGE_PAGE_BYTES;
         // What the beginning is moved by is never touched.
@@ -92,7 +92,7 @@ impl Pages {
     /// # Errors
     ///
     /// As [`Pages::zeroed`].
-    pub(super) fn grow(&mut self, bytes: usize, kept_bytes: usize) -> io::Result<()> {
+    pub(in crate::host) fn grow(&mut self, bytes: usize, kept_bytes: usize) -> io::Result<()> {
         if self.bytes < bytes {
             *self = Self::zeroed(bytes.max(kept_bytes))?;
         }
@@ -133,7 +133,7 @@ impl Drop for Pages {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::host::system::pages::*;
 
     #[test]
     fn a_buffer_holds_what_was_asked_for_and_begins_with_zeros() {

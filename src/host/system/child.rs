@@ -179,7 +179,7 @@ const GUARD_BYTES: usize = 1 << 16;
 ///
 /// What kept the child from being started or waited for.
 #[expect(unsafe_code, reason = "clone(2) has no safe form")]
-pub(super) fn attempt<T>(work: impl FnOnce() -> T) -> Result<Result<T, String>, Errno> {
+pub(in crate::host) fn attempt<T>(work: impl FnOnce() -> T) -> Result<Result<T, String>, Errno> {
     let mut stack = Stack::new()?;
     let mut work = Some(work);
     let mut done = None;
