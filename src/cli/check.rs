@@ -16,8 +16,8 @@ use slashopt::check::{
 };
 use slashopt::environment::{implied_runtimes, judge_configuration};
 use slashopt::host::error::HostError;
-use slashopt::host::inspect::{Inspected, inspect_all};
-use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack};
+use slashopt::host::read::inspect::{Inspected, inspect_all};
+use slashopt::host::read::stack::{LayerInput, LoadOptions, LoadedStack};
 use slashopt::host::system::budget::Budget;
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, Origin};

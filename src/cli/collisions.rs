@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use slashopt::collisions::{Collision, Collisions, Explanation, SameBytes};
 use slashopt::environment::implied_runtimes;
-use slashopt::host::inspect::facts_of_several;
-use slashopt::host::source::LoadedStack;
+use slashopt::host::read::inspect::facts_of_several;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::merge::{MergedTree, Origin};
 use slashopt::packages::{Cures, Packages};

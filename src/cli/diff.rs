@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use slashopt::diff::{
     Difference, Happened, PackageChange, Sides, TreeDiff, package_changes, pairs_to_compare,
 };
-use slashopt::host::compare::{self, same_bytes};
-use slashopt::host::inspect::package_facts;
-use slashopt::host::source::LoadedStack;
+use slashopt::host::read::compare::{self, same_bytes};
+use slashopt::host::read::inspect::package_facts;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::merge::{MergedTree, NodeId};
 use slashopt::packages::{Package, PackageId, Packages};

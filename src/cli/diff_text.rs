@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use slashopt::diff::{Aspect, Difference, Happened, PackageChange, explained_files};
 use slashopt::entry::Kind;
-use slashopt::host::source::LoadedStack;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::merge::{MergedTree, NodeId};
 use slashopt::packages::Package;
 use slashopt::path::{Escaped, LayerPath};

@@ -10,7 +10,7 @@ use slashopt::environment::{
     VAR_TASK, environment, implied_runtimes,
 };
 use slashopt::host::places::{DiskPlaces, loader_directories};
-use slashopt::host::source::LoadedStack;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::merge::MergedTree;
 use slashopt::runtime::Runtime;

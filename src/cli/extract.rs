@@ -14,7 +14,7 @@ use slashopt::collisions::{Class, Collisions, SameBytes};
 use slashopt::host::destination::{Destination, Found, Replace};
 use slashopt::host::error::Abandoned;
 use slashopt::host::extract::{Extraction, Progress, read_umask};
-use slashopt::host::source::LoadedStack;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::host::system::cache_folder::CacheFolder;
 use slashopt::host::system::interrupt::Interrupt;

@@ -15,7 +15,7 @@ use slashopt::environment::implied_runtimes;
 use slashopt::host::error::Abandoned;
 use slashopt::host::extract::read_umask;
 use slashopt::host::output::Output;
-use slashopt::host::source::LoadedStack;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, NodeId};

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use slashopt::collisions::{Class, Counts};
 use slashopt::entry::{Kind, Object};
-use slashopt::host::source::LoadedStack;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::path::LayerPath;
 
 /// The version of all shapes; it changes when a key goes or changes its meaning.

@@ -9,7 +9,7 @@ use clap::Args;
 
 use slashopt::digest::{Digest, NotADigest, PREFIX};
 use slashopt::host::error::HostError;
-use slashopt::host::source::LayerInput;
+use slashopt::host::read::stack::LayerInput;
 #[cfg(not(feature = "registry"))]
 use slashopt::registry::LayerVersion;
 use slashopt::runtime::{Architecture, Runtime};

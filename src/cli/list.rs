@@ -7,8 +7,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use slashopt::entry::Kind;
-use slashopt::host::inspect::package_facts;
-use slashopt::host::source::LoadedStack;
+use slashopt::host::read::inspect::package_facts;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::merge::{MergedTree, NodeId};
 use slashopt::packages::Packages;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use slashopt::host::extract::read_umask;
 use slashopt::host::output::Output;
-use slashopt::host::source::{LayerInput, LoadedStack, Source};
+use slashopt::host::read::stack::{LayerInput, LoadedStack, Source};
 use slashopt::host::system::budget::Budget;
 use slashopt::host::system::interrupt::Interrupt;
 use slashopt::layer::LayerId;

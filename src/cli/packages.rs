@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use slashopt::host::source::LoadedStack;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::packages::{
     Cures, Ecosystem, Package, PackageId, PackageSet, Packages, SharedClasses, State,
 };

@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 
 use slashopt::collisions::{Collision, SameBytes};
 use slashopt::entry::Kind;
-use slashopt::host::content::Reader;
 use slashopt::host::error::HostError;
-use slashopt::host::source::LoadedStack;
+use slashopt::host::read::entry::Reader;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, Origin};

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 
-use slashopt::host::inspect::facts_of;
-use slashopt::host::source::LoadedStack;
+use slashopt::host::read::inspect::facts_of;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::merge::MergedTree;
 use slashopt::modules::{self, Asker, Candidate, Resolution};

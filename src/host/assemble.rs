@@ -13,15 +13,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use rayon::ThreadPool;
 
-use super::content::Reader;
 use super::deflate::{BLOCK_BYTES, Deflater, Level, WHOLE_BYTES, WINDOW_BYTES, deflate_block};
 use super::error::HostError;
-use super::inflate::crc32;
-use super::source::{LoadedStack, Source};
+use super::read::entry::Reader;
+use super::read::inflate::crc32;
+use super::read::stack::{LoadedStack, Source};
+use super::read::verify::Verifier;
 use super::system::budget::Budget;
 use super::system::interrupt::Interrupt;
 use super::system::root::Root;
-use super::verify::Verifier;
 use crate::archive::{Archive, Method, NewEntry, Refusal};
 use crate::entry::Kind;
 use crate::merge::{MergedTree, Origin};

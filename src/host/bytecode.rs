@@ -13,7 +13,7 @@ use super::system::interrupt::Interrupt;
 use crate::bytecode::{HEAD_BYTES, cached_name, is_timestamp_based};
 use crate::layer::{Layer, LayerNodeId};
 
-use super::source::Source;
+use super::read::stack::Source;
 use super::system::root::Root;
 
 /// What the interpreter does. Each source is compiled in a process of its own that was forked from the same state, because what

@@ -15,10 +15,11 @@ use nix::errno::Errno;
 use nix::sys::stat::{Mode as ModeBits, umask};
 use rayon::ThreadPool;
 
-use super::content::Reader;
 use super::destination::Destination;
 use super::error::{Abandoned, HostError};
-use super::source::LoadedStack;
+use super::read::entry::Reader;
+use super::read::stack::LoadedStack;
+use super::read::verify::Verifier;
 use super::stage::Stage;
 use super::system::budget::Budget;
 use super::system::interrupt::Interrupt;
@@ -26,7 +27,6 @@ use super::system::root::{
     Root, create_directory, create_file, create_symlink, open_directory, set_mode, set_modified,
     set_modified_at,
 };
-use super::verify::Verifier;
 use crate::archive::Refusal;
 use crate::entry::{Kind, Mode};
 use crate::merge::{MergedTree, NodeId};

@@ -10,7 +10,7 @@ use super::bytecode::{Compiled, Python, is_stale_with_other_times};
 use super::error::HostError;
 use super::ignored::Ignored;
 use super::output::Output;
-use super::source::LoadedStack;
+use super::read::stack::LoadedStack;
 use super::system::interrupt::Interrupt;
 use crate::bytecode::{CACHE_DIRECTORY, source_of};
 use crate::entry::Kind;
@@ -107,7 +107,7 @@ impl Packing<'_> {
             !is_left_out
         };
         let everything = |_: &[u8], _| true;
-        let mut inputs: Vec<(&Path, super::source::Keep<'_>)> = Vec::new();
+        let mut inputs: Vec<(&Path, super::read::listing::Keep<'_>)> = Vec::new();
         if let Some(compiled) = &compiled {
             inputs.push((&compiled.tree, &everything));
         }

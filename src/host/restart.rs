@@ -12,8 +12,8 @@ use nix::sys::stat::{FileStat, SFlag, stat};
 use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
 use sha2::{Digest as _, Sha256};
 
+use super::read::stack::LayerInput;
 use super::record::{Record, State};
-use super::source::LayerInput;
 use super::system::cache_folder::CacheFolder;
 use super::system::root::open_directory;
 

@@ -36,8 +36,8 @@ use std::time::Instant;
 use nix::sys::mman::{MmapAdvise, madvise};
 use nix::sys::resource::{UsageWho, getrusage};
 use slashopt::archive::Method;
-use slashopt::host::content::Reader;
-use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack, Source};
+use slashopt::host::read::entry::Reader;
+use slashopt::host::read::stack::{LayerInput, LoadOptions, LoadedStack, Source};
 use slashopt::host::system::budget::Budget;
 use slashopt::host::system::root::{
     Root, create_directory, create_file, create_symlink, set_mode, set_modified, set_modified_at,

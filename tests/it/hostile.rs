@@ -10,9 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use slashopt::archive::{Rule, Strictness};
-use slashopt::host::content::Reader;
 use slashopt::host::error::HostError;
-use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack, Source};
+use slashopt::host::read::entry::Reader;
+use slashopt::host::read::stack::{LayerInput, LoadOptions, LoadedStack, Source};
 use slashopt::host::system::budget::Budget;
 use slashopt::layer::{LayerForm, LayerId};
 

@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use slashopt::entry::Kind;
-use slashopt::host::content::Reader;
-use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack, Source};
+use slashopt::host::read::entry::Reader;
+use slashopt::host::read::stack::{LayerInput, LoadOptions, LoadedStack, Source};
 use slashopt::host::system::budget::Budget;
 use slashopt::layer::LayerForm;
 use slashopt::merge::{LinkedDirectory, MergedTree};

@@ -4,7 +4,7 @@ use crate::digest::Digest;
 use crate::host::destination::{Destination, Replace};
 use crate::host::error::{Abandoned, HostError};
 use crate::host::extract::{Extraction, Progress};
-use crate::host::source::LoadedStack;
+use crate::host::read::stack::LoadedStack;
 use crate::host::system::whole_file;
 use crate::merge::MergedTree;
 use crate::plan::ExtractPlan;

@@ -2,7 +2,7 @@
 //! What was cut short, overwritten with zeros or written by another version does not read.
 
 use crate::digest::{DIGEST_BYTES, Digest};
-use crate::host::inflate;
+use crate::host::read::inflate;
 use crate::path::LayerPath;
 
 /// The first bytes of everything written: which record it is, in which version.

@@ -10,13 +10,13 @@ use nix::sys::stat::fstat;
 use rayon::prelude::*;
 
 use super::build::Builder;
-use super::hash::{ListedStack, hash_directory, hash_file, is_directory, list};
 use super::memo::State;
 use super::store::MEMO;
 use crate::digest::Digest;
 use crate::host::error::{HostError, LayerPlace, OtherDigest};
-use crate::host::listing::load_directory;
-use crate::host::source::{LayerInput, LoadOptions, LoadedStack, open};
+use crate::host::read::digest::{ListedStack, hash_directory, hash_file, is_directory, list};
+use crate::host::read::listing::load_directory;
+use crate::host::read::stack::{LayerInput, LoadOptions, LoadedStack, open};
 use crate::layer::{LayerId, NameHasher};
 
 /// A layer that somebody wants in the cache.

@@ -31,12 +31,11 @@ mod build;
 mod check;
 mod draft;
 mod encoding;
-mod hash;
 mod hooks;
 mod keep;
 mod layers;
 mod lock;
-mod memo;
+pub(in crate::host) mod memo;
 mod prepare;
 mod stack_record;
 mod store;
@@ -44,7 +43,6 @@ mod tree_record;
 
 pub use build::Built;
 pub use check::Damage;
-pub(super) use hash::digest_of;
 pub use keep::{Damaged, Pruned, Pruning, RECENT, Stored, Verified};
 pub use tree_record::{TreeKey, TreeKind};
 

@@ -6,7 +6,7 @@ use super::encoding::{Decoder, Encoder, Mark};
 use crate::digest::Digest;
 use crate::entry::{Kind, Mode, Object};
 use crate::host::error::Admitted;
-use crate::host::inflate::crc32;
+use crate::host::read::inflate::crc32;
 use crate::layer::{Layer, Listing, NameHasher};
 use crate::merge::{MergedTree, NodeId};
 use crate::timestamp::Timestamp;

@@ -4,10 +4,10 @@ use std::fs::File;
 
 use super::Archive;
 use crate::archive::{Refusal, Strictness};
-use crate::host::content::Reader;
 use crate::host::error::{HostError, LayerPlace};
-use crate::host::index::Index;
-use crate::host::source::LoadOptions;
+use crate::host::read::entry::Reader;
+use crate::host::read::index::Index;
+use crate::host::read::stack::LoadOptions;
 use crate::host::system::budget::Budget;
 use crate::layer::{Layer, LayerForm, NameHasher};
 use crate::plan::{LimitExceeded, Limits};

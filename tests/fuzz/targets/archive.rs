@@ -9,8 +9,8 @@ use libfuzzer_sys::fuzz_target;
 use slashopt::archive::Strictness;
 use slashopt::entry::Kind;
 use slashopt::host::system::budget::Budget;
-use slashopt::host::content::Reader;
-use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack};
+use slashopt::host::read::entry::Reader;
+use slashopt::host::read::stack::{LayerInput, LoadOptions, LoadedStack};
 use slashopt::merge::{LinkedDirectory, MergedTree};
 use slashopt::plan::Limits;
 

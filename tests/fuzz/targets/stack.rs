@@ -12,7 +12,7 @@ use slashopt::host::destination::{Destination, Replace};
 use slashopt::host::extract::{Extraction, Progress, read_umask};
 use slashopt::host::system::interrupt::Interrupt;
 use slashopt::host::record::CacheFolder;
-use slashopt::host::source::{LayerInput, LoadOptions, LoadedStack};
+use slashopt::host::read::stack::{LayerInput, LoadOptions, LoadedStack};
 use slashopt::merge::{LinkedDirectory, MergedTree};
 use slashopt::plan::ExtractPlan;
 

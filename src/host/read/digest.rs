@@ -10,14 +10,14 @@ use std::path::Path;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::memo::State;
+use super::entry::Reader;
+use super::inflate::crc32;
+use super::listing::{Listed, load_directory};
+use super::stack::{LoadedStack, Source};
 use crate::digest::Digest;
 use crate::entry::Kind;
-use crate::host::content::Reader;
+use crate::host::cache::memo::State;
 use crate::host::error::{HostError, LayerPlace};
-use crate::host::inflate::crc32;
-use crate::host::listing::{Listed, load_directory};
-use crate::host::source::{LoadedStack, Source};
 use crate::host::system::budget::Budget;
 use crate::host::system::interrupt::Interrupt;
 use crate::layer::{LayerId, NameHasher};
@@ -46,12 +46,12 @@ pub(in crate::host) fn digest_of(
     Ok(digest)
 }
 
-pub(super) fn is_directory(file: &File) -> bool {
+pub(in crate::host) fn is_directory(file: &File) -> bool {
     file.metadata().is_ok_and(|about| about.is_dir())
 }
 
 /// The SHA-256 of a file.
-pub(super) fn hash_file(
+pub(in crate::host) fn hash_file(
     file: &File,
     place: &LayerPlace,
     interrupt: &Interrupt,
@@ -74,13 +74,13 @@ pub(super) fn hash_file(
 }
 
 /// A directory as a stack of one layer.
-pub(super) struct ListedStack {
-    pub(super) stack: LoadedStack,
+pub(in crate::host) struct ListedStack {
+    pub(in crate::host) stack: LoadedStack,
     /// What it was when it was listed.
-    pub(super) state: State,
+    pub(in crate::host) state: State,
 }
 
-pub(super) fn list(
+pub(in crate::host) fn list(
     path: &Path,
     directory: &File,
     place: &LayerPlace,
@@ -129,7 +129,7 @@ impl LoadedStack {
 
 /// The digest of all that a directory holds, sorted by name, with kind, mode, time and bytes; and the checksums of its files
 /// by path.
-pub(super) fn hash_directory(
+pub(in crate::host) fn hash_directory(
     loaded: &LoadedStack,
     layer: LayerId,
     budget: &Budget,

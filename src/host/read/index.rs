@@ -6,17 +6,17 @@ use std::os::unix::fs::FileExt as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::content::Reader;
-use super::error::{HostError, LayerPlace};
-use super::source::LoadOptions;
-use super::system::budget::Budget;
+use super::entry::Reader;
+use super::stack::LoadOptions;
 use crate::archive::{Archive, DirectoryLocation, MAX_DIRECTORY_BYTES, Refusal, Rule, TAIL_BYTES};
+use crate::host::error::{HostError, LayerPlace};
+use crate::host::system::budget::Budget;
 use crate::layer::{Layer, LayerForm, NameHasher};
 use crate::plan::LimitExceeded;
 
 /// What an archive holds, judged.
-pub(super) struct Index {
-    pub(super) layer: Layer,
+pub(in crate::host) struct Index {
+    pub(in crate::host) layer: Layer,
     /// The SHA-256 of its central directory and its length: equal only if the entries are.
     pub(super) fingerprint: [u8; 32],
 }
@@ -27,7 +27,7 @@ impl Index {
     /// # Errors
     ///
     /// The rule that the archive breaks, the limit that it exceeds, or why it cannot be read.
-    pub(super) fn read(
+    pub(in crate::host) fn read(
         file: &File,
         place: &LayerPlace,
         options: LoadOptions<'_>,

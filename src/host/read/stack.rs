@@ -12,15 +12,16 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::cache::{Cache, digest_of};
-use super::error::{HostError, LayerPlace, OtherDigest};
+use super::digest::digest_of;
 use super::index::Index;
 pub use super::listing::Keep;
 use super::listing::{Listed, load_kept};
-use super::system::budget::Budget;
-use super::system::interrupt::Interrupt;
 use crate::archive::Strictness;
 use crate::digest::Digest;
+use crate::host::cache::Cache;
+use crate::host::error::{HostError, LayerPlace, OtherDigest};
+use crate::host::system::budget::Budget;
+use crate::host::system::interrupt::Interrupt;
 use crate::layer::{Layer, LayerStack, NameHasher};
 use crate::plan::Limits;
 use crate::quota::FileIdentity;
@@ -71,7 +72,7 @@ impl LayerInput {
     }
 
     /// How people name each of these layers.
-    pub(super) fn places(inputs: &[Self]) -> Vec<LayerPlace> {
+    pub(in crate::host) fn places(inputs: &[Self]) -> Vec<LayerPlace> {
         let place = |(input, number): (&Self, usize)| LayerPlace {
             number,
             of: inputs.len(),
@@ -136,7 +137,7 @@ impl LoadedStack {
 
     /// The same of layers that may be some of a larger stack, each with its place in that. The limits are only those of one
     /// layer.
-    pub(super) fn load_some(
+    pub(in crate::host) fn load_some(
         inputs: &[(&LayerInput, LayerPlace)],
         options: LoadOptions<'_>,
         budget: &Budget,
@@ -223,7 +224,10 @@ impl LoadedStack {
     }
 
     /// A stack of layers that are known already.
-    pub(super) fn of_layers(known: Vec<(Layer, Source, LayerPlace)>, hasher: NameHasher) -> Self {
+    pub(in crate::host) fn of_layers(
+        known: Vec<(Layer, Source, LayerPlace)>,
+        hasher: NameHasher,
+    ) -> Self {
         let mut all = Self::empty(hasher);
         let mut layers = Vec::with_capacity(known.len());
         for (layer, source, place) in known {
@@ -257,7 +261,7 @@ impl LoadedStack {
     }
 
     /// The number that people know a layer by.
-    pub(super) fn number(&self, layer: crate::layer::LayerId) -> usize {
+    pub(in crate::host) fn number(&self, layer: crate::layer::LayerId) -> usize {
         let place = self.places.get(usize::from(layer.0));
         place.map_or(layer.number(), |place| place.number)
     }
@@ -366,7 +370,7 @@ fn listed(
     })
 }
 
-pub(super) fn open(input: &LayerInput) -> io::Result<File> {
+pub(in crate::host) fn open(input: &LayerInput) -> io::Result<File> {
     let path = match input {
         LayerInput::Cached { .. } => return Err(io::ErrorKind::NotFound.into()),
         LayerInput::Expected { path, .. } | LayerInput::Path(path) => path,
@@ -404,7 +408,7 @@ fn archived(
 }
 
 /// Standard input as a file that nobody else can open: an index stands at the end of an archive, so it has to be there whole.
-pub(super) fn spool_stdin() -> io::Result<File> {
+pub(in crate::host) fn spool_stdin() -> io::Result<File> {
     let mut spooled = tempfile::tempfile()?;
     io::copy(&mut io::stdin().lock(), &mut spooled)?;
     spooled.rewind()?;

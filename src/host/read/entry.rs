@@ -2,25 +2,22 @@
 //!
 //! Every byte is judged from the copy that is used: nothing is read twice, so nothing can change between check and use.
 
-mod input;
-mod reading;
-
 use std::fs::File;
 use std::io::{self, Read as _};
 
 use nix::errno::Errno;
 
-use super::error::{HostError, LayerPlace};
+use super::entry_place::{Form, Reading};
 use super::inflate::{Inflater, StreamInflater, crc32};
-use super::source::{LoadedStack, Source};
-use super::system::budget::{Budget, Grant};
-use super::system::pages::Pages;
-use super::system::root::{Root, open_whatever_the_mode};
+use super::stack::{LoadedStack, Source};
+use super::window::Input;
 use crate::archive::{Archive, Entry, Method, Refusal, Rule};
+use crate::host::error::{HostError, LayerPlace};
+use crate::host::system::budget::{Budget, Grant};
+use crate::host::system::pages::Pages;
+use crate::host::system::root::{Root, open_whatever_the_mode};
 use crate::layer::LayerForm;
 use crate::merge::Origin;
-use input::Input;
-use reading::{Form, Reading};
 
 /// Bytes of buffers that a reader keeps, half of them for input: what is smaller, nearly everything, needs no allocation. More
 /// would be more small pages to make: what is larger goes through huge ones.

@@ -10,9 +10,9 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 use walkdir::{DirEntry, WalkDir};
 
-use super::error::{HostError, LayerPlace};
 use crate::archive::{MAX_DIRECTORY_BYTES, Refusal, Rule};
 use crate::entry::{Kind, Object};
+use crate::host::error::{HostError, LayerPlace};
 use crate::layer::{Layer, Listing, NameHasher};
 use crate::plan::{LimitExceeded, Limits};
 use crate::timestamp::Timestamp;
@@ -22,16 +22,16 @@ use crate::timestamp::Timestamp;
 pub type Keep<'k> = &'k (dyn Fn(&[u8], bool) -> bool + Sync);
 
 /// What a directory holds.
-pub(super) struct Listed {
+pub(in crate::host) struct Listed {
     /// The layer that it makes.
     pub(super) layer: Layer,
-    pub(super) fingerprint: [u8; 32],
+    pub(in crate::host) fingerprint: [u8; 32],
     /// When anything in it, or it itself, was last changed: seconds and nanoseconds since 1970.
-    pub(super) changed: (i64, i64),
+    pub(in crate::host) changed: (i64, i64),
 }
 
 /// Lists a directory, all of it.
-pub(super) fn load_directory(
+pub(in crate::host) fn load_directory(
     root: &Path,
     place: &LayerPlace,
     limits: Limits,

@@ -6,11 +6,11 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::content::Reader;
-use super::error::HostError;
-use super::source::LoadedStack;
-use super::system::budget::Budget;
+use super::entry::Reader;
+use super::stack::LoadedStack;
 use crate::collisions::{Collisions, SameBytes, pairs_to_compare};
+use crate::host::error::HostError;
+use crate::host::system::budget::Budget;
 use crate::merge::{MergedTree, Origin};
 
 /// Fewer pairs are not worth the buffers of two readers; of more, a thread could be left with the large ones.

@@ -4,28 +4,28 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 use std::fs::File;
 
-use super::content::Reader;
-use super::error::HostError;
-use super::source::{LoadedStack, Source};
-use super::system::budget::Budget;
-use super::system::interrupt::Interrupt;
+use super::entry::Reader;
+use super::stack::{LoadedStack, Source};
 use crate::archive::Archive;
 use crate::entry::Kind;
+use crate::host::error::HostError;
+use crate::host::system::budget::Budget;
+use crate::host::system::interrupt::Interrupt;
 use crate::layer::LayerForm;
 use crate::merge::Origin;
 
 /// What it takes to read objects of a stack for nothing but to know whether they can be trusted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Verifier<'v> {
-    pub(super) loaded: &'v LoadedStack,
-    pub(super) pool: &'v ThreadPool,
-    pub(super) budget: &'v Budget,
-    pub(super) interrupt: &'v Interrupt,
+pub(in crate::host) struct Verifier<'v> {
+    pub(in crate::host) loaded: &'v LoadedStack,
+    pub(in crate::host) pool: &'v ThreadPool,
+    pub(in crate::host) budget: &'v Budget,
+    pub(in crate::host) interrupt: &'v Interrupt,
 }
 
 impl<'v> Verifier<'v> {
     /// Does `work` for all items on all threads; of several failures the one that stands first is returned.
-    pub(super) fn for_each<T: Sync>(
+    pub(in crate::host) fn for_each<T: Sync>(
         &self,
         items: &[T],
         work: impl Fn(&T) -> Result<(), HostError> + Sync,
@@ -41,7 +41,7 @@ impl<'v> Verifier<'v> {
     }
 
     /// Of the failure of one entry and those of all `origins` the one that stands first: by layer, then by entry.
-    pub(super) fn first_bad_entry(
+    pub(in crate::host) fn first_bad_entry(
         &self,
         failure: HostError,
         origins: impl Iterator<Item = Origin>,
@@ -81,7 +81,11 @@ impl<'v> Verifier<'v> {
     }
 
     /// Reads an object: a file's bytes, and what an archive says of a directory.
-    pub(super) fn verify(&self, reader: &mut Reader<'_>, origin: Origin) -> Result<(), HostError> {
+    pub(in crate::host) fn verify(
+        &self,
+        reader: &mut Reader<'_>,
+        origin: Origin,
+    ) -> Result<(), HostError> {
         let kind = self
             .loaded
             .stack
@@ -98,7 +102,10 @@ impl<'v> Verifier<'v> {
     }
 
     /// The entry of an archive that an object comes from, if it comes from one.
-    pub(super) fn archive_entry(&self, origin: Origin) -> Option<(&'v File, &'v Archive, u32)> {
+    pub(in crate::host) fn archive_entry(
+        &self,
+        origin: Origin,
+    ) -> Option<(&'v File, &'v Archive, u32)> {
         let layer = self.loaded.stack.get(origin.layer)?;
         let (LayerForm::Archive(archive), Source::Archive(file)) =
             (&layer.form, self.loaded.source(origin.layer)?)

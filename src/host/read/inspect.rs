@@ -2,12 +2,12 @@
 
 use rayon::prelude::*;
 
-use super::content::Reader;
-use super::error::HostError;
-use super::source::{LoadedStack, Source};
-use super::system::budget::Budget;
+use super::entry::Reader;
+use super::stack::{LoadedStack, Source};
 use crate::archive::Refusal;
 use crate::entry::Kind;
+use crate::host::error::HostError;
+use crate::host::system::budget::Budget;
 use crate::layer::{LayerForm, LayerId, LayerNodeId};
 use crate::merge::Origin;
 use crate::packages::{self, Facts, Scope};
