@@ -11,9 +11,9 @@ use sha2::{Digest as _, Sha256};
 
 use slashopt::archive::Strictness;
 use slashopt::collisions::{Class, Collisions, SameBytes};
-use slashopt::host::destination::{Destination, Found, Replace};
 use slashopt::host::error::Abandoned;
-use slashopt::host::extract::{Extraction, Progress, read_umask};
+use slashopt::host::extract::destination::{Destination, Found, Replace};
+use slashopt::host::extract::extraction::{Extraction, Progress, read_umask};
 use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::host::system::cache_folder::CacheFolder;

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use slashopt::collisions::SameBytes;
-use slashopt::host::destination::{Destination, Found, Replace};
 use slashopt::host::error::{Abandoned, HostError, Unsuitable};
-use slashopt::host::extract::{Extraction, Progress, read_umask};
-use slashopt::host::restart::Sources;
+use slashopt::host::extract::destination::{Destination, Found, Replace};
+use slashopt::host::extract::extraction::{Extraction, Progress, read_umask};
+use slashopt::host::extract::stamp::Sources;
 use slashopt::host::system::budget::Budget;
 use slashopt::host::system::cache_folder::CacheFolder;
 use slashopt::host::system::child::in_child;

@@ -13,7 +13,7 @@ use slashopt::collisions::{Class, Collision, Collisions, SameBytes};
 use slashopt::entry::Kind;
 use slashopt::environment::implied_runtimes;
 use slashopt::host::error::Abandoned;
-use slashopt::host::extract::read_umask;
+use slashopt::host::extract::extraction::read_umask;
 use slashopt::host::output::Output;
 use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;

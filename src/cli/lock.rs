@@ -10,7 +10,7 @@ use clap::Args;
 use rayon::ThreadPool;
 use serde_json::{Value, json};
 
-use slashopt::host::extract::read_umask;
+use slashopt::host::extract::extraction::read_umask;
 use slashopt::host::output::Output;
 use slashopt::host::read::stack::{LayerInput, LoadedStack, Source};
 use slashopt::host::system::budget::Budget;

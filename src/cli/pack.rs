@@ -12,7 +12,7 @@ use rayon::ThreadPool;
 use slashopt::check::{Finding, Severity};
 use slashopt::host::assemble::Assembly;
 use slashopt::host::bytecode::Python;
-use slashopt::host::extract::read_umask;
+use slashopt::host::extract::extraction::read_umask;
 use slashopt::host::pack::{Packed, Packing};
 use slashopt::host::system::budget::Budget;
 use slashopt::host::system::interrupt::Interrupt;

@@ -7,12 +7,10 @@ mod bucket;
 pub mod bytecode;
 pub mod cache;
 pub mod deflate;
-pub mod destination;
 pub mod error;
 pub mod extract;
 pub mod ignored;
 pub mod mount;
-mod moves;
 pub mod namespace;
 pub mod output;
 pub mod pack;
@@ -20,13 +18,9 @@ pub mod places;
 pub mod probe;
 pub mod process;
 pub mod program;
-mod publish;
 pub mod read;
-pub mod record;
-pub mod restart;
 #[cfg(feature = "serve")]
 pub mod serve;
-pub mod stage;
 pub mod standing;
 #[cfg(feature = "registry")]
 pub mod store;

@@ -315,7 +315,7 @@ fn create_all(
     batches: &[Vec<Planned>],
     directory: &Path,
 ) {
-    let umask = slashopt::host::extract::read_umask();
+    let umask = slashopt::host::extract::extraction::read_umask();
     std::fs::create_dir(directory).expect("a fresh directory");
     let root = Root::new(File::open(directory).expect("the directory"));
     for level in &plan.levels {

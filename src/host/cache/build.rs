@@ -23,7 +23,7 @@ use super::{Building, Cache, Policy};
 use crate::archive::Refusal;
 use crate::digest::Digest;
 use crate::host::error::{Abandoned, Admitted, HostError, LayerPlace};
-use crate::host::extract::read_umask;
+use crate::host::extract::extraction::read_umask;
 use crate::host::read::entry::Reader;
 use crate::host::read::stack::{LayerInput, LoadedStack, Source};
 use crate::host::system::budget::{Budget, thread_count};

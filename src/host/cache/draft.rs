@@ -1,9 +1,9 @@
 //! One tree of the cache, from a plan to its name and its record.
 
 use crate::digest::Digest;
-use crate::host::destination::{Destination, Replace};
 use crate::host::error::{Abandoned, HostError};
-use crate::host::extract::{Extraction, Progress};
+use crate::host::extract::destination::{Destination, Replace};
+use crate::host::extract::extraction::{Extraction, Progress};
 use crate::host::read::stack::LoadedStack;
 use crate::host::system::whole_file;
 use crate::merge::MergedTree;

@@ -12,7 +12,7 @@ use super::Cache;
 use super::boot::Boot;
 use super::tree_record::{ManifestNode, RootIdentity, TreeKey, TreeRecord, decode_manifest};
 use crate::host::error::HostError;
-use crate::host::record::Record;
+use crate::host::extract::record::Record;
 use crate::host::system::cache_folder::CacheFolder;
 use crate::host::system::remove::remove_tree;
 use crate::host::system::root::{examine, list_names, open_directory, uninterrupted};

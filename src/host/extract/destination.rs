@@ -12,11 +12,11 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{FileStat, Mode as ModeBits, SFlag, fstat};
 
-use super::error::HostError;
 use super::record::{Record, State};
 use super::stage::INSIDE_PREFIX;
-use super::system::cache_folder::CacheFolder;
-use super::system::root::{examine, names_in, open_directory, uninterrupted};
+use crate::host::error::HostError;
+use crate::host::system::cache_folder::CacheFolder;
+use crate::host::system::root::{examine, names_in, open_directory, uninterrupted};
 
 /// What may be replaced.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

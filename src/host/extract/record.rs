@@ -11,10 +11,10 @@ use nix::errno::Errno;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use rustix::fs::{AtFlags, StatxFlags, XattrFlags, fgetxattr, fremovexattr, fsetxattr, statx};
 
-use super::system::cache_folder::CacheFolder;
-use super::system::root::uninterrupted;
-use super::system::whole_file;
 use crate::entry::Mode;
+use crate::host::system::cache_folder::CacheFolder;
+use crate::host::system::root::uninterrupted;
+use crate::host::system::whole_file;
 
 const ATTRIBUTE: &str = "user.slashopt.root";
 /// The first word of every record. Another format gets another number.
@@ -198,7 +198,7 @@ const ROOTS: &str = "roots";
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::host::extract::record::*;
 
     #[test]
     fn a_record_is_read_as_it_was_written() {

@@ -14,14 +14,14 @@ use nix::unistd::{fchown, fsync, syncfs};
 use rustix::fs::RenameFlags;
 
 use super::destination::{Destination, Found};
-use super::error::{Abandoned, HostError, Unsuitable};
 use super::moves::{Moves, rename_to_absent, rename_with};
 use super::record::{Record, State};
 use super::stage::{
     ABANDONED, INSIDE_PREFIX, Inside, Stage, finish_existing, finish_root, is_same, restore,
 };
-use super::system::remove::remove_tree;
-use super::system::root::{Root, names_in, open_directory, uninterrupted};
+use crate::host::error::{Abandoned, HostError, Unsuitable};
+use crate::host::system::remove::remove_tree;
+use crate::host::system::root::{Root, names_in, open_directory, uninterrupted};
 
 impl Stage<'_> {
     /// Makes the root appear at the destination; what could not be removed afterwards. `finish_top_level` sets the modes and

@@ -17,13 +17,13 @@ use nix::sys::time::TimeSpec;
 use rustix::fs::{FlockOperation, flock};
 
 use super::destination::{Destination, Found};
-use super::error::{Abandoned, HostError, Unsuitable};
 use super::record::{Record, State, remove_inherited};
-use super::system::remove::remove_tree;
-use super::system::root::{
+use crate::entry::Object;
+use crate::host::error::{Abandoned, HostError, Unsuitable};
+use crate::host::system::remove::remove_tree;
+use crate::host::system::root::{
     Root, examine, names_in, open_directory, set_mode, set_modified, uninterrupted,
 };
-use crate::entry::Object;
 
 /// What the names of directories inside a destination begin with that are ours for the time of a run.
 pub(super) const INSIDE_PREFIX: &[u8] = b".slashopt-";
@@ -91,7 +91,7 @@ impl Destination {
     }
 
     /// Removes what killed runs left beside the destination, under whatever name they built. What could not be removed.
-    pub(super) fn reclaim_all_beside(&self) -> Vec<String> {
+    pub(in crate::host) fn reclaim_all_beside(&self) -> Vec<String> {
         let mut left_behind = Vec::new();
         self.reclaim_in(&self.parent, b".", &mut left_behind);
         left_behind

@@ -16,19 +16,19 @@ use nix::sys::stat::{Mode as ModeBits, umask};
 use rayon::ThreadPool;
 
 use super::destination::Destination;
-use super::error::{Abandoned, HostError};
-use super::read::entry::Reader;
-use super::read::stack::LoadedStack;
-use super::read::verify::Verifier;
 use super::stage::Stage;
-use super::system::budget::Budget;
-use super::system::interrupt::Interrupt;
-use super::system::root::{
+use crate::archive::Refusal;
+use crate::entry::{Kind, Mode};
+use crate::host::error::{Abandoned, HostError};
+use crate::host::read::entry::Reader;
+use crate::host::read::stack::LoadedStack;
+use crate::host::read::verify::Verifier;
+use crate::host::system::budget::Budget;
+use crate::host::system::interrupt::Interrupt;
+use crate::host::system::root::{
     Root, create_directory, create_file, create_symlink, open_directory, set_mode, set_modified,
     set_modified_at,
 };
-use crate::archive::Refusal;
-use crate::entry::{Kind, Mode};
 use crate::merge::{MergedTree, NodeId};
 use crate::plan::{Batch, ExtractPlan};
 

@@ -12,10 +12,10 @@ use nix::sys::stat::{FileStat, SFlag, stat};
 use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
 use sha2::{Digest as _, Sha256};
 
-use super::read::stack::LayerInput;
 use super::record::{Record, State};
-use super::system::cache_folder::CacheFolder;
-use super::system::root::open_directory;
+use crate::host::read::stack::LayerInput;
+use crate::host::system::cache_folder::CacheFolder;
+use crate::host::system::root::open_directory;
 
 const ATTRIBUTE: &str = "user.slashopt.start";
 /// What changed less than this many seconds ago may change again unnoticed.
