@@ -7,8 +7,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use slashopt::collisions::SameBytes;
-use slashopt::host::assemble::Assembly;
 use slashopt::host::extract::extraction::read_umask;
+use slashopt::host::pack::archive::Assembly;
 use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::host::system::interrupt::Interrupt;

@@ -14,7 +14,7 @@ use slashopt::entry::Kind;
 use slashopt::environment::implied_runtimes;
 use slashopt::host::error::Abandoned;
 use slashopt::host::extract::extraction::read_umask;
-use slashopt::host::output::Output;
+use slashopt::host::pack::output::Output;
 use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::layer::LayerId;

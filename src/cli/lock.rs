@@ -11,7 +11,7 @@ use rayon::ThreadPool;
 use serde_json::{Value, json};
 
 use slashopt::host::extract::extraction::read_umask;
-use slashopt::host::output::Output;
+use slashopt::host::pack::output::Output;
 use slashopt::host::read::stack::{LayerInput, LoadedStack, Source};
 use slashopt::host::system::budget::Budget;
 use slashopt::host::system::interrupt::Interrupt;

@@ -10,10 +10,10 @@ use clap::Args;
 use rayon::ThreadPool;
 
 use slashopt::check::{Finding, Severity};
-use slashopt::host::assemble::Assembly;
-use slashopt::host::bytecode::Python;
 use slashopt::host::extract::extraction::read_umask;
-use slashopt::host::pack::{Packed, Packing};
+use slashopt::host::pack::archive::Assembly;
+use slashopt::host::pack::directory::{Packed, Packing};
+use slashopt::host::pack::python::Python;
 use slashopt::host::system::budget::Budget;
 use slashopt::host::system::interrupt::Interrupt;
 use slashopt::merge::{LinkedDirectory, MergedTree};

@@ -12,10 +12,10 @@ use sha2::{Digest as _, Sha256};
 
 use slashopt::archive::Refusal;
 use slashopt::entry::Kind;
-use slashopt::host::assemble::Assembly;
-use slashopt::host::deflate::Level;
 use slashopt::host::error::{Abandoned, HostError};
-use slashopt::host::output::Output;
+use slashopt::host::pack::archive::Assembly;
+use slashopt::host::pack::deflate::Level;
+use slashopt::host::pack::output::Output;
 use slashopt::plan::{EXAMPLES, FlattenPlan};
 use slashopt::quota::{self, MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES};
 

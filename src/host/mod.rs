@@ -1,18 +1,13 @@
 //! All effects: files, threads, signals. A plan comes in, the machine changes, and every failure says what was attempted, on
 //! what, and why.
 
-pub mod assemble;
 #[cfg(feature = "s3")]
 mod bucket;
-pub mod bytecode;
 pub mod cache;
-pub mod deflate;
 pub mod error;
 pub mod extract;
-pub mod ignored;
 pub mod mount;
 pub mod namespace;
-pub mod output;
 pub mod pack;
 pub mod places;
 pub mod probe;

@@ -4,8 +4,6 @@
 //! directory is deflated. Threads make the entries in order; whoever has the next one writes it, and whatever else is ready
 //! behind it. What is made and not written yet is bounded, but the next one is never made to wait.
 
-mod queue;
-
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
@@ -14,20 +12,20 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use rayon::ThreadPool;
 
 use super::deflate::{BLOCK_BYTES, Deflater, Level, WHOLE_BYTES, WINDOW_BYTES, deflate_block};
-use super::error::HostError;
-use super::read::entry::Reader;
-use super::read::inflate::crc32;
-use super::read::stack::{LoadedStack, Source};
-use super::read::verify::Verifier;
-use super::system::budget::Budget;
-use super::system::interrupt::Interrupt;
-use super::system::root::Root;
+use super::queue::{Block, Item, Made, Queue, new_entry};
 use crate::archive::{Archive, Method, NewEntry, Refusal};
 use crate::entry::Kind;
+use crate::host::error::HostError;
+use crate::host::read::entry::Reader;
+use crate::host::read::inflate::crc32;
+use crate::host::read::stack::{LoadedStack, Source};
+use crate::host::read::verify::Verifier;
+use crate::host::system::budget::Budget;
+use crate::host::system::interrupt::Interrupt;
+use crate::host::system::root::Root;
 use crate::merge::{MergedTree, Origin};
 use crate::path::Escaped;
 use crate::plan::{FlattenPlan, PlannedEntry};
-use queue::{Block, Item, Made, Queue, new_entry};
 
 /// What making an archive needs besides the plan.
 #[derive(Debug)]

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::error::HostError;
-use super::system::interrupt::Interrupt;
 use crate::bytecode::{HEAD_BYTES, cached_name, is_timestamp_based};
+use crate::host::error::HostError;
+use crate::host::system::interrupt::Interrupt;
 use crate::layer::{Layer, LayerNodeId};
 
-use super::read::stack::Source;
-use super::system::root::Root;
+use crate::host::read::stack::Source;
+use crate::host::system::root::Root;
 
 /// What the interpreter does. Each source is compiled in a process of its own that was forked from the same state, because what
 /// `marshal` writes depends on which strings are alive: so the result depends on the source and the interpreter alone.

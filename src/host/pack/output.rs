@@ -13,8 +13,8 @@ use nix::errno::Errno;
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempPath;
 
-use super::error::{Abandoned, HostError};
-use super::system::root::names_in;
+use crate::host::error::{Abandoned, HostError};
+use crate::host::system::root::names_in;
 
 /// Where a file is to appear.
 #[derive(Debug)]

@@ -6,14 +6,14 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::bytecode::{Compiled, Python, is_stale_with_other_times};
-use super::error::HostError;
-use super::ignored::Ignored;
+use super::ignore_file::Ignored;
 use super::output::Output;
-use super::read::stack::LoadedStack;
-use super::system::interrupt::Interrupt;
+use super::python::{Compiled, Python, is_stale_with_other_times};
 use crate::bytecode::{CACHE_DIRECTORY, source_of};
 use crate::entry::Kind;
+use crate::host::error::HostError;
+use crate::host::read::stack::LoadedStack;
+use crate::host::system::interrupt::Interrupt;
 use crate::layer::LayerId;
 use crate::path::LayerPath;
 use crate::plan::{FlattenPlan, Limits, PlannedEntry};
@@ -101,13 +101,13 @@ impl Packing<'_> {
                 return false;
             }
             let is_left_out = ignored.leaves_out(name, is_directory);
-            if is_left_out && name != super::ignored::IGNORE_FILE.as_bytes() {
+            if is_left_out && name != super::ignore_file::IGNORE_FILE.as_bytes() {
                 count.fetch_add(1, Ordering::Relaxed);
             }
             !is_left_out
         };
         let everything = |_: &[u8], _| true;
-        let mut inputs: Vec<(&Path, super::read::listing::Keep<'_>)> = Vec::new();
+        let mut inputs: Vec<(&Path, crate::host::read::listing::Keep<'_>)> = Vec::new();
         if let Some(compiled) = &compiled {
             inputs.push((&compiled.tree, &everything));
         }

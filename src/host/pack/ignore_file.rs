@@ -8,7 +8,7 @@ use std::path::Path;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
-use super::error::HostError;
+use crate::host::error::HostError;
 
 /// The name of the file, at the top of the directory that is packed.
 pub const IGNORE_FILE: &str = ".slashoptignore";
@@ -84,7 +84,7 @@ fn without_alternatives(pattern: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::host::pack::ignore_file::*;
 
     #[test]
     fn braces_are_ordinary_characters() {

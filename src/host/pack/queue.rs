@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::super::deflate::joined_crc32;
+use super::deflate::joined_crc32;
 use crate::archive::{ArchiveWriter, Method, NewEntry};
 use crate::host::error::HostError;
 use crate::plan::{FlattenPlan, PlannedEntry};
