@@ -9,7 +9,7 @@ use slashopt::environment::{
     Assignment, Caller, Environment, EnvironmentError, LeftOutReason, OPT, Places, Request, Target,
     VAR_TASK, environment, implied_runtimes,
 };
-use slashopt::host::places::{DiskPlaces, loader_directories};
+use slashopt::host::exec::places::{DiskPlaces, loader_directories};
 use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::merge::MergedTree;

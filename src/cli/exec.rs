@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use slashopt::environment::{OPT, VAR_TASK};
+use slashopt::host::exec::namespace::{Space, drop_power};
+use slashopt::host::exec::process::{Identity, become_user};
 use slashopt::host::mount::Calls;
-use slashopt::host::namespace::{Space, drop_power};
-use slashopt::host::process::{Identity, become_user};
 
 use super::env::{RUNTIME_HELP, TargetArg, absolute};
 use super::failure::{Exit, Failure};

@@ -8,9 +8,9 @@ use nix::sys::stat::fstat;
 use nix::unistd::geteuid;
 use slashopt::environment::VAR_TASK;
 use slashopt::host::cache::Ready;
+use slashopt::host::exec::namespace::{Setting, Space, enter};
+use slashopt::host::exec::probe::{Extractable, extractable};
 use slashopt::host::mount::{Calls, Lower, MountError};
-use slashopt::host::namespace::{Setting, Space, enter};
-use slashopt::host::probe::{Extractable, extractable};
 
 use super::env::absolute;
 use super::exec::{ExecArgs, WHAT};

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use slashopt::environment::{Assignment, Environment, HOOKS, HookRequest, needs_hooks};
-use slashopt::host::process::{Identity, can_read};
+use slashopt::host::exec::process::{Identity, can_read};
 use slashopt::runtime::Runtime;
 
 use super::report::Report;

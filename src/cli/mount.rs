@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use sha2::{Digest as _, Sha256};
 use slashopt::environment::OPT;
 use slashopt::host::mount::MountError;
-use slashopt::host::standing::{self, Standing, UnmountError, standing_at};
+use slashopt::host::mount::persistent::{self, Standing, UnmountError, standing_at};
 
 use super::env::absolute;
 use super::exec::calls;
@@ -88,7 +88,7 @@ pub(crate) fn mount(arguments: &MountArgs, global: &GlobalArgs, report: &Report)
             .hint(format!("`slashopt umount {place}` unmounts them")));
         }
         Standing::Nothing | Standing::Foreign => {
-            standing::mount(&prepared.lowers, &at, &digest, calls())
+            persistent::mount(&prepared.lowers, &at, &digest, calls())
                 .map_err(|error| not_mounted(&what, &error))?;
             true
         }
@@ -136,7 +136,7 @@ fn not_mounted(what: &str, error: &MountError) -> Failure {
 pub(crate) fn unmount(arguments: &UmountArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
     let place = arguments.at.display();
-    standing::unmount(&arguments.at).map_err(|error| {
+    persistent::unmount(&arguments.at).map_err(|error| {
         let failure = Failure::new(Exit::Machine, format!("cannot unmount `{place}`: {error}"));
         match &error {
             UnmountError::Foreign => failure.hint("`umount` unmounts what others have mounted"),

@@ -1,9 +1,9 @@
 //! Why nothing could be mounted here, and what to do about it.
 
 use nix::errno::Errno;
+use slashopt::host::exec::namespace::Space;
+use slashopt::host::exec::probe::Surroundings;
 use slashopt::host::mount::MountError;
-use slashopt::host::namespace::Space;
-use slashopt::host::probe::Surroundings;
 
 /// A way of mounting that did not work.
 #[derive(Debug)]

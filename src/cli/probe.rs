@@ -8,9 +8,11 @@ use clap::Args;
 use serde_json::{Value, json};
 use slashopt::environment::OPT;
 use slashopt::host::cache::Cache;
+use slashopt::host::exec::namespace::Space;
+use slashopt::host::exec::probe::{
+    Extractable, Mechanism, Surroundings, Tried, extractable, mechanisms,
+};
 use slashopt::host::mount::Calls;
-use slashopt::host::namespace::Space;
-use slashopt::host::probe::{Extractable, Mechanism, Surroundings, Tried, extractable, mechanisms};
 use slashopt::host::system::cache_folder::CacheFolder;
 
 use super::env::absolute;

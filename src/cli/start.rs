@@ -10,10 +10,10 @@ use nix::errno::Errno;
 use slashopt::environment::{
     Assignment, Caller, Environment, OPT, Request, Target, VAR_TASK, environment,
 };
+use slashopt::host::exec::places::{DiskPlaces, loader_directories};
+use slashopt::host::exec::process::{Command, candidates};
+use slashopt::host::exec::program::{Role, needed};
 use slashopt::host::mount::Lower;
-use slashopt::host::places::{DiskPlaces, loader_directories};
-use slashopt::host::process::{Command, candidates};
-use slashopt::host::program::{Role, needed};
 use slashopt::runtime::{Family, Runtime};
 
 use super::env::{BASE_PATH, assignments, not_possible, warn_of_left_out};

@@ -15,6 +15,7 @@
 mod calls;
 mod error;
 mod overlay;
+pub mod persistent;
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};

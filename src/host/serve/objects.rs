@@ -45,7 +45,7 @@ impl Objects {
             Self::Directory(root) => from_directory(root, bucket, &object, version).await,
             #[cfg(feature = "s3")]
             Self::Endpoint(url) => {
-                let bucket = crate::host::bucket::connect_to(bucket, "", Some(url.clone()));
+                let bucket = crate::host::store::bucket::connect_to(bucket, "", Some(url.clone()));
                 let bucket = bucket.map_err(|error| refused(&error))?;
                 from_bucket(&bucket, &object, version).await
             }

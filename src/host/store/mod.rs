@@ -18,6 +18,8 @@
 //! Nothing here needs a runtime where the store is a directory: then [`Store::block_on`] starts no thread.
 
 mod blobs;
+#[cfg(feature = "s3")]
+pub(in crate::host) mod bucket;
 mod garbage;
 mod judge;
 mod local;
@@ -213,7 +215,7 @@ impl Store {
             }
             #[cfg(feature = "s3")]
             Location::Bucket { bucket, prefix } => {
-                let objects = super::bucket::connect(bucket, prefix)
+                let objects = bucket::connect(bucket, prefix)
                     .map_err(StoreError::object("open", &Key::default()))?;
                 (objects, None)
             }

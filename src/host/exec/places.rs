@@ -280,7 +280,7 @@ mod tests {
 
     use std::os::unix::fs::symlink;
 
-    use super::*;
+    use crate::host::exec::places::*;
 
     fn tree(paths: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();

@@ -18,7 +18,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::Mode as ModeBits;
 use nix::unistd::{Gid, Uid, execve, setgroups, setresgid, setresuid};
 
-use super::system::child::attempt;
+use crate::host::system::child::attempt;
 
 /// What `execvp(3)` searches without a `PATH`.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";

@@ -22,7 +22,7 @@ pub(super) fn connect(bucket: &str, prefix: &str) -> object_store::Result<Arc<dy
 }
 
 /// The same at an endpoint, where one is named.
-pub(super) fn connect_to(
+pub(in crate::host) fn connect_to(
     bucket: &str,
     prefix: &str,
     endpoint: Option<String>,

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, accessat};
 
-use super::mount::{Calls, Layering, Lower, MountError, failed};
 use super::namespace::{Setting, Space, enter};
-use super::system::root::names_in;
+use crate::host::mount::{Calls, Layering, Lower, MountError, failed};
+use crate::host::system::root::names_in;
 
 /// What a machine may have that forbids to mount.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

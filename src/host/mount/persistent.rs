@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 
-use super::mount::{Calls, Layering, Lower, MountError, empty, failed};
+use super::{Calls, Layering, Lower, MountError, empty, failed};
 
 /// What the source of every mount of ours begins with.
 const MARK: &str = "slashopt:";
@@ -182,7 +182,7 @@ pub fn unmount(place: &Path) -> Result<(), UnmountError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::host::mount::persistent::*;
 
     const MOUNTS: &str = "\
 20 1 254:0 / / rw - ext4 /dev/vda rw
