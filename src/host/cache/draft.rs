@@ -9,9 +9,9 @@ use crate::host::system::whole_file;
 use crate::merge::MergedTree;
 use crate::plan::ExtractPlan;
 
-use super::build::Builder;
-use super::store::{MANIFESTS, RECORDS, TREES};
+use super::builder::Builder;
 use super::tree_record::{TreeKey, TreeRecord};
+use super::trees::{MANIFESTS, RECORDS, TREES};
 use crate::host::error::Admitted;
 
 /// A tree that is to be built.

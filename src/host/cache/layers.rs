@@ -9,9 +9,9 @@ use std::sync::Arc;
 use nix::sys::stat::fstat;
 use rayon::prelude::*;
 
-use super::build::Builder;
+use super::builder::Builder;
 use super::memo::State;
-use super::store::MEMO;
+use super::trees::MEMO;
 use crate::digest::Digest;
 use crate::host::error::{HostError, LayerPlace, OtherDigest};
 use crate::host::read::digest::{ListedStack, hash_directory, hash_file, is_directory, list};

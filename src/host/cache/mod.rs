@@ -25,25 +25,25 @@ use crate::plan::{Limits, OnCollision, OnTypeConflict};
 use crate::quota::{FileIdentity, Weight};
 use crate::summary::Summary;
 
-mod assemble;
 mod boot;
-mod build;
-mod check;
+mod builder;
+mod damage;
 mod draft;
 mod encoding;
 mod hooks;
-mod keep;
 mod layers;
 mod lock;
 pub(in crate::host) mod memo;
 mod prepare;
+mod prune;
+mod stack;
 mod stack_record;
-mod store;
 mod tree_record;
+mod trees;
 
-pub use build::Built;
-pub use check::Damage;
-pub use keep::{Damaged, Pruned, Pruning, RECENT, Stored, Verified};
+pub use builder::Built;
+pub use damage::Damage;
+pub use prune::{Damaged, Pruned, Pruning, RECENT, Stored, Verified};
 pub use tree_record::{TreeKey, TreeKind};
 
 /// What decides which tree a stack becomes, and whether it may be one.
@@ -156,7 +156,7 @@ impl Cache {
         let name = TreeKey::layer(digest).name();
         folders
             .open()
-            .and_then(|folder| folder.open_below(store::TREES).ok())
+            .and_then(|folder| folder.open_below(trees::TREES).ok())
             .is_some_and(|trees| open_directory(&trees, name.as_bytes()).is_ok())
     }
 
@@ -187,7 +187,7 @@ impl Cache {
             cache: self.path().display().to_string(),
         };
         let key = TreeKey::layer(digest);
-        let trees = self.part(store::TREES).map_err(|_| not_cached())?;
+        let trees = self.part(trees::TREES).map_err(|_| not_cached())?;
         let tree = lock::share_directory(&trees, &key.name())
             .ok()
             .flatten()

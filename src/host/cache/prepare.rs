@@ -12,12 +12,12 @@ use nix::sys::stat::{SFlag, futimens, stat};
 use nix::sys::time::TimeSpec;
 
 use super::boot::Boot;
-use super::build::Built;
+use super::builder::Built;
 use super::encoding::{Decoder, Encoder, Mark};
 use super::lock::{out_of_the_way, share_directory, share_file};
 use super::memo::State;
 use super::stack_record::{StackRecord, stack_digest};
-use super::store::{MEMO, MOST_RECORD_BYTES, STACKS, TREES};
+use super::trees::{MEMO, MOST_RECORD_BYTES, STACKS, TREES};
 use super::{Building, Cache, Policy, Ready, ReadyLayer};
 use crate::digest::Digest;
 use crate::host::error::{Abandoned, HostError, LayerPlace, Told};

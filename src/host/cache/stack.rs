@@ -5,13 +5,13 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use rayon::prelude::*;
 
-use super::build::Builder;
+use super::builder::Builder;
 use super::draft::Draft;
 use super::layers::Wanted;
 use super::lock::{Sharing, try_own};
 use super::stack_record::{StackLayer, StackRecord, StackTree, stack_digest};
-use super::store::{MOST_RECORD_BYTES, STACKS, TREES};
 use super::tree_record::{TreeKey, TreeKind, TreeRecord, encode_manifest, layer_of, nodes_of};
+use super::trees::{MOST_RECORD_BYTES, STACKS, TREES};
 use crate::archive::Strictness;
 use crate::collisions::SameBytes;
 use crate::digest::Digest;

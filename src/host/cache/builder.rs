@@ -12,13 +12,13 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use super::boot::Boot;
-use super::check::{damages, is_root_intact};
+use super::damage::{damages, is_root_intact};
 use super::draft::Draft;
 use super::layers::{Loaded, Wanted};
 use super::lock::{NamedLock, Sharing};
 use super::stack_record::StackRecord;
-use super::store::{LOCKS, MANIFESTS, MEMO, RECORDS, STACKS, TREES, TreeState};
 use super::tree_record::{TreeKey, TreeRecord, encode_manifest, nodes_of};
+use super::trees::{LOCKS, MANIFESTS, MEMO, RECORDS, STACKS, TREES, TreeState};
 use super::{Building, Cache, Policy};
 use crate::archive::Refusal;
 use crate::digest::Digest;

@@ -15,12 +15,12 @@ use nix::sys::stat::fstat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::Cache;
-use super::build::BUILDERS;
-use super::check::{Damage, damages, is_root_intact};
+use super::builder::BUILDERS;
+use super::damage::{Damage, damages, is_root_intact};
 use super::lock::{NamedLock, Sharing, share_directory, try_own};
 use super::stack_record::StackRecord;
-use super::store::{LOCKS, MANIFESTS, MEMO, MOST_RECORD_BYTES, RECORDS, STACKS, TREES};
 use super::tree_record::TreeKey;
+use super::trees::{LOCKS, MANIFESTS, MEMO, MOST_RECORD_BYTES, RECORDS, STACKS, TREES};
 use crate::digest::Digest;
 use crate::host::error::HostError;
 use crate::host::system::interrupt::Interrupt;
@@ -455,7 +455,7 @@ fn mounts() -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::host::cache::prune::*;
 
     #[test]
     fn the_mounts_of_this_process_are_seen() {
