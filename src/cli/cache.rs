@@ -16,11 +16,11 @@ use slashopt::path::Escaped;
 use slashopt::plan::EXAMPLES;
 
 use super::extract::human_bytes;
-use super::failure::{Exit, Failure};
-use super::json::SCHEMA_VERSION;
-use super::layer::LayerArgs;
-use super::report::Report;
-use super::stack::{StackArgs, parse_bytes};
+use super::layers::args::LayerArgs;
+use super::layers::flags::{StackArgs, parse_bytes};
+use super::output::failure::{Exit, Failure};
+use super::output::json::SCHEMA_VERSION;
+use super::output::report::Report;
 use super::{GlobalArgs, Outcome};
 
 /// Fill, list, shrink and verify the cache of extracted layers

@@ -29,11 +29,11 @@ use slashopt::runtime::{Architecture, Runtime};
 use super::check_annotations::{github, sarif};
 use super::check_text::{self, Shown};
 use super::env::{RUNTIME_HELP, assignments};
-use super::failure::{Exit, Failure};
-use super::layer::LayerArgs;
-use super::report::Report;
-use super::stack::StackArgs;
-use super::words::count;
+use super::layers::args::LayerArgs;
+use super::layers::flags::StackArgs;
+use super::output::failure::{Exit, Failure};
+use super::output::report::Report;
+use super::output::words::count;
 use super::{GlobalArgs, Outcome};
 
 /// The rule whose findings `--on-type-conflict error` makes errors.

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use slashopt::check::{Finding, Outcome, RULES, Rule, Severity, find};
 use slashopt::layer::LayerStack;
 
-use super::json as shape;
-use super::report::Paint;
-use super::words::{count, legend};
+use super::output::json as shape;
+use super::output::report::Paint;
+use super::output::words::{count, legend};
 
 /// How many findings of one rule are named where not all are asked for.
 const CAP: usize = 10;

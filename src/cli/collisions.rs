@@ -16,11 +16,11 @@ use slashopt::plan::{OnCollision, OnTypeConflict};
 use slashopt::runtime::Runtime;
 
 use super::collisions_packages::Contests;
-use super::failure::{Exit, Failure};
-use super::json as shape;
-use super::layer::LayerArgs;
-use super::report::Report;
-use super::stack::{StackArgs, classify};
+use super::layers::args::LayerArgs;
+use super::layers::flags::{StackArgs, classify};
+use super::output::failure::{Exit, Failure};
+use super::output::json as shape;
+use super::output::report::Report;
 use super::{GlobalArgs, Outcome, collisions_csv, collisions_text};
 
 const WHAT: &str = "cannot compare the layers";

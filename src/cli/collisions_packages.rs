@@ -10,9 +10,9 @@ use slashopt::merge::Origin;
 use slashopt::packages::{Cure, Ecosystem, Package, PackageId, PackageSet, SharedClasses, State};
 
 use super::collisions::Found;
-use super::json as shape;
-use super::report::Paint;
-use super::words::{count, count_bytes, listed};
+use super::output::json as shape;
+use super::output::report::Paint;
+use super::output::words::{count, count_bytes, listed};
 
 /// How many packages are told where not all are asked for.
 const CAP: usize = 20;

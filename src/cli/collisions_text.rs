@@ -10,8 +10,8 @@ use slashopt::path::{Escaped, LayerPath};
 
 use super::collisions::Found;
 use super::collisions_packages::Contests;
-use super::report::Paint;
-use super::words::{count, count_bytes, legend, listed};
+use super::output::report::Paint;
+use super::output::words::{count, count_bytes, legend, listed};
 
 /// How many conflicts of kind are listed where not all are asked for.
 const CONFLICTS: usize = 20;

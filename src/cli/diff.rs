@@ -19,11 +19,11 @@ use slashopt::merge::{MergedTree, NodeId};
 use slashopt::packages::{Package, PackageId, Packages};
 
 use super::collisions_packages::version_json;
-use super::failure::{Exit, Failure};
-use super::json as shape;
-use super::layer::{LayerArgs, LayersRegistry};
-use super::report::Report;
-use super::stack::StackArgs;
+use super::layers::args::{LayerArgs, LayersRegistry};
+use super::layers::flags::StackArgs;
+use super::output::failure::{Exit, Failure};
+use super::output::json as shape;
+use super::output::report::Report;
 use super::{GlobalArgs, Outcome, diff_text};
 
 const WHAT: &str = "cannot compare";

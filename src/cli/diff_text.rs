@@ -11,8 +11,8 @@ use slashopt::packages::Package;
 use slashopt::path::{Escaped, LayerPath};
 
 use super::diff::Compared;
-use super::report::Paint;
-use super::words::{count, count_bytes, legend};
+use super::output::report::Paint;
+use super::output::words::{count, count_bytes, legend};
 
 /// How many packages are listed where not all are asked for.
 const PACKAGES: usize = 40;

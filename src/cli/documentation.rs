@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use super::failure::{Exit, Failure};
-use super::report::Report;
+use super::output::failure::{Exit, Failure};
+use super::output::report::Report;
 use super::{Cli, Outcome};
 
 /// Print completions for a shell

@@ -17,10 +17,10 @@ use slashopt::runtime::Runtime;
 
 use super::env_explanation::shown;
 use super::env_formats::{self, Format, Shape};
-use super::failure::{Exit, Failure};
-use super::layer::LayerArgs;
-use super::report::Report;
-use super::stack::StackArgs;
+use super::layers::args::LayerArgs;
+use super::layers::flags::StackArgs;
+use super::output::failure::{Exit, Failure};
+use super::output::report::Report;
 use super::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot compute the environment";

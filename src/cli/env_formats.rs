@@ -14,7 +14,7 @@ use slashopt::environment::{Beginning, Environment, Presence, SearchEntry, Targe
 use slashopt::runtime::Runtime;
 
 use super::env_explanation;
-use super::failure::Failure;
+use super::output::failure::Failure;
 
 /// The formats of variables.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -11,11 +11,11 @@ use slashopt::host::exec::process::{Identity, become_user};
 use slashopt::host::mount::Calls;
 
 use super::env::{RUNTIME_HELP, TargetArg, absolute};
-use super::failure::{Exit, Failure};
 use super::ground::{Ground, Wanted};
-use super::layer::LayerArgs;
-use super::report::Report;
-use super::stack::StackArgs;
+use super::layers::args::LayerArgs;
+use super::layers::flags::StackArgs;
+use super::output::failure::{Exit, Failure};
+use super::output::report::Report;
 use super::start::{Start, not_started};
 use super::{GlobalArgs, Outcome};
 

@@ -22,11 +22,11 @@ use slashopt::merge::MergedTree;
 use slashopt::plan::{ExtractPlan, OnCollision, OnTypeConflict};
 use slashopt::summary::Summary;
 
-use super::failure::Failure;
-use super::json;
-use super::layer::LayerArgs;
-use super::report::Report;
-use super::stack::{StackArgs, classify, tree_warnings, waived};
+use super::layers::args::LayerArgs;
+use super::layers::flags::{StackArgs, classify, tree_warnings, waived};
+use super::output::failure::Failure;
+use super::output::json;
+use super::output::report::Report;
 use super::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot extract";

@@ -17,10 +17,10 @@ use slashopt::summary::Summary;
 
 use super::exec::WHAT;
 use super::extract::content_digest;
-use super::failure::{Exit, Failure};
-use super::layer::LayerArgs;
-use super::report::Report;
-use super::stack::{StackArgs, classify, tree_warnings, waived};
+use super::layers::args::LayerArgs;
+use super::layers::flags::{StackArgs, classify, tree_warnings, waived};
+use super::output::failure::{Exit, Failure};
+use super::output::report::Report;
 
 /// What the child says when the root is there.
 const DONE: u8 = b'+';

@@ -18,12 +18,12 @@ use slashopt::quota::{self, QuotaExceeded};
 use slashopt::summary::Summary;
 
 use super::extract::{grouped, human_bytes};
-use super::failure::{Exit, Failure};
-use super::json;
-use super::layer::LayerArgs;
+use super::layers::args::LayerArgs;
+use super::layers::flags::{StackArgs, classify, tree_warnings, waived};
+use super::output::failure::{Exit, Failure};
+use super::output::json;
+use super::output::report::Report;
 use super::package::{LevelArgs, Place, Writing};
-use super::report::Report;
-use super::stack::{StackArgs, classify, tree_warnings, waived};
 use super::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot flatten";

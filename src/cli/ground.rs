@@ -15,11 +15,11 @@ use slashopt::host::mount::{Calls, Lower, MountError};
 use super::env::absolute;
 use super::exec::{ExecArgs, WHAT};
 use super::extracted;
-use super::failure::{Exit, Failure};
-use super::layer::LayerArgs;
+use super::layers::args::LayerArgs;
+use super::layers::flags::StackArgs;
 use super::mount_advice::{self, Attempt};
-use super::report::Report;
-use super::stack::StackArgs;
+use super::output::failure::{Exit, Failure};
+use super::output::report::Report;
 use super::start::Start;
 
 /// What a mount of `exec` calls its source.

@@ -7,8 +7,8 @@ use slashopt::environment::{Assignment, Environment, HOOKS, HookRequest, needs_h
 use slashopt::host::exec::process::{Identity, can_read};
 use slashopt::runtime::Runtime;
 
-use super::report::Report;
-use super::stack::StackArgs;
+use super::layers::flags::StackArgs;
+use super::output::report::Report;
 
 /// Adds the hooks of the runtime's interpreter to an environment for a host. Where they cannot be kept, that is said, and the
 /// environment is as it would be without.
@@ -28,7 +28,7 @@ pub(crate) fn add(
     let kept = stack.cache(what).and_then(|cache| {
         let hooks = cache
             .hooks()
-            .map_err(|error| super::failure::Failure::host(what, error))?;
+            .map_err(|error| super::output::failure::Failure::host(what, error))?;
         // Programs go elsewhere before they start an interpreter.
         super::env::absolute(&hooks)
     });

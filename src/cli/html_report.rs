@@ -26,10 +26,10 @@ use slashopt::runtime::Architecture;
 
 use super::check::{ARCHITECTURE_HELP, parse_architecture, read_everything};
 use super::env::RUNTIME_HELP;
-use super::failure::Failure;
-use super::layer::LayerArgs;
-use super::report::Report;
-use super::stack::{StackArgs, classify};
+use super::layers::args::LayerArgs;
+use super::layers::flags::{StackArgs, classify};
+use super::output::failure::Failure;
+use super::output::report::Report;
 use super::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot make the report";

@@ -15,13 +15,13 @@ use slashopt::packages::Packages;
 use slashopt::path::Escaped;
 
 use super::env::RUNTIME_HELP;
-use super::failure::Failure;
-use super::json as shape;
-use super::layer::LayerArgs;
+use super::layers::args::LayerArgs;
+use super::layers::flags::StackArgs;
+use super::output::failure::Failure;
+use super::output::json as shape;
+use super::output::report::Report;
+use super::output::words::legend;
 use super::packages::Inventory;
-use super::report::Report;
-use super::stack::StackArgs;
-use super::words::legend;
 use super::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot list";

@@ -21,12 +21,12 @@ use slashopt::runtime::{Architecture, Runtime};
 
 use super::check::parse_architecture;
 use super::env::{RUNTIME_HELP, named_runtime};
-use super::failure::{Exit, Failure};
-use super::json::SCHEMA_VERSION;
-use super::layer::LayerArgs;
-use super::lock_file::{Lock, LockedLayer, LockedSource};
-use super::report::Report;
-use super::stack::StackArgs;
+use super::layers::args::LayerArgs;
+use super::layers::flags::StackArgs;
+use super::layers::lock_file::{Lock, LockedLayer, LockedSource};
+use super::output::failure::{Exit, Failure};
+use super::output::json::SCHEMA_VERSION;
+use super::output::report::Report;
 use super::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot lock the layers";

@@ -19,39 +19,33 @@ mod env_formats;
 mod exec;
 mod extract;
 mod extracted;
-mod failure;
 mod flatten;
 mod ground;
 mod hooks;
 mod html_report;
-mod json;
-mod layer;
+mod layers;
 mod list;
 mod lock;
-mod lock_file;
 mod mount;
 mod mount_advice;
+mod output;
 mod pack;
 mod package;
 mod packages;
 mod probe;
-mod ready;
 #[cfg(feature = "registry")]
 mod registry;
-mod report;
-mod stack;
 mod start;
 mod which;
 mod which_module;
-mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use failure::Failure;
-use report::Report;
+use output::failure::Failure;
+use output::report::Report;
 
 /// Put AWS Lambda layers into /opt on any Linux machine
 #[derive(Debug, Parser)]

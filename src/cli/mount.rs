@@ -12,12 +12,12 @@ use slashopt::host::mount::persistent::{self, Standing, UnmountError, standing_a
 
 use super::env::absolute;
 use super::exec::calls;
-use super::failure::{Exit, Failure};
 use super::ground::Prepared;
-use super::json::SCHEMA_VERSION;
-use super::layer::LayerArgs;
-use super::report::Report;
-use super::stack::StackArgs;
+use super::layers::args::LayerArgs;
+use super::layers::flags::StackArgs;
+use super::output::failure::{Exit, Failure};
+use super::output::json::SCHEMA_VERSION;
+use super::output::report::Report;
 use super::{GlobalArgs, Outcome};
 
 const EXEC_NEEDS_NO_RIGHTS: &str =

@@ -23,13 +23,12 @@ use slashopt::runtime::{Architecture, Family, Runtime};
 use slashopt::timestamp::Timestamp;
 
 use super::check::{self, parse_architecture};
-use super::check_text;
 use super::env::{RUNTIME_HELP, named_runtime};
-use super::failure::{Exit, Failure};
+use super::layers::flags::{Quota, thread_pool};
+use super::output::failure::{Exit, Failure};
+use super::output::report::Report;
 use super::package::{LevelArgs, Place, Writing};
-use super::report::Report;
-use super::stack::{Quota, thread_pool};
-use super::{GlobalArgs, Outcome};
+use super::{GlobalArgs, Outcome, check_text};
 
 const WHAT: &str = "cannot pack";
 // Not a doc comment, where the name would need backticks, which help does not have.

@@ -21,10 +21,10 @@ use slashopt::quota::{self, MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES};
 
 use super::GlobalArgs;
 use super::extract::{grouped, human_bytes, with_progress};
-use super::failure::{Exit, Failure};
-use super::json;
-use super::report::Report;
-use super::stack::Quota;
+use super::layers::flags::Quota;
+use super::output::failure::{Exit, Failure};
+use super::output::json;
+use super::output::report::Report;
 
 /// How hard to compress.
 #[derive(Debug, Args)]

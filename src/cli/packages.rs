@@ -10,8 +10,8 @@ use slashopt::packages::{
 };
 use slashopt::runtime::Runtime;
 
-use super::json as shape;
-use super::words::legend;
+use super::output::json as shape;
+use super::output::words::legend;
 
 /// The packages of a stack, and for whom they were compared.
 #[derive(Clone, Copy)]

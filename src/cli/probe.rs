@@ -16,9 +16,9 @@ use slashopt::host::mount::Calls;
 use slashopt::host::system::cache_folder::CacheFolder;
 
 use super::env::absolute;
-use super::json::SCHEMA_VERSION;
 use super::mount_advice::{Attempt, cure_of};
-use super::report::Report;
+use super::output::json::SCHEMA_VERSION;
+use super::output::report::Report;
 use super::{GlobalArgs, Outcome};
 
 /// Try which ways of mounting work here, and say why the others do not

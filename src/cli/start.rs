@@ -18,8 +18,8 @@ use slashopt::runtime::{Family, Runtime};
 
 use super::env::{BASE_PATH, assignments, not_possible, warn_of_left_out};
 use super::exec::{ExecArgs, WHAT};
-use super::failure::{Exit, Failure};
-use super::report::Report;
+use super::output::failure::{Exit, Failure};
+use super::output::report::Report;
 
 /// The program in AWS's base images that starts a function.
 const RUNTIME_BOOTSTRAP: &str = "/var/runtime/bootstrap";

@@ -21,11 +21,11 @@ use slashopt::runtime::Architecture;
 
 use super::check::parse_architecture;
 use super::env::RUNTIME_HELP;
-use super::failure::{Exit, Failure};
-use super::json as shape;
-use super::layer::LayerArgs;
-use super::report::Report;
-use super::stack::{StackArgs, classify};
+use super::layers::args::LayerArgs;
+use super::layers::flags::{StackArgs, classify};
+use super::output::failure::{Exit, Failure};
+use super::output::json as shape;
+use super::output::report::Report;
 use super::{GlobalArgs, Outcome, which_module};
 
 const WHAT: &str = "cannot look it up";

@@ -13,9 +13,9 @@ use slashopt::modules::{self, Asker, Candidate, Resolution};
 use slashopt::packages::{Package, Packages};
 
 use super::env::required_runtime;
-use super::failure::{Exit, Failure};
-use super::json as shape;
-use super::report::Report;
+use super::output::failure::{Exit, Failure};
+use super::output::json as shape;
+use super::output::report::Report;
 use super::which::WhichArgs;
 use super::{GlobalArgs, Outcome};
 

@@ -169,7 +169,7 @@ fn only_the_command_line_knows_clap_and_serde() {
 fn only_the_report_prints() {
     let found: Vec<String> = sources()
         .iter()
-        .filter(|source| source.name != "cli/report.rs")
+        .filter(|source| source.name != "cli/output/report.rs")
         .flat_map(|source| {
             let macros = [
                 "print!(",
@@ -183,7 +183,7 @@ fn only_the_report_prints() {
         .collect();
     assert_none(
         &found,
-        "everything that is printed goes through cli/report.rs",
+        "everything that is printed goes through cli/output/report.rs",
     );
 }
 

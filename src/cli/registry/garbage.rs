@@ -7,10 +7,10 @@ use serde_json::json;
 
 use slashopt::host::store::now;
 
-use super::super::json::SCHEMA_VERSION;
-use super::super::report::Report;
 use super::super::{GlobalArgs, Outcome};
 use super::{Access, StoreArgs, Undone};
+use crate::cli::output::json::SCHEMA_VERSION;
+use crate::cli::output::report::Report;
 
 const WHAT: &str = "cannot collect garbage";
 

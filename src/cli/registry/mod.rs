@@ -1,7 +1,6 @@
 //! `registry`: publish layers, look at them, share and delete them.
 
 mod garbage;
-mod layer;
 mod permission;
 mod publish;
 #[cfg(feature = "serve")]
@@ -17,8 +16,8 @@ use slashopt::host::store::{Location, Store, StoreError};
 use slashopt::registry::arn::Reference;
 use slashopt::registry::{Account, Caller, Region, VersionArn};
 
-use super::failure::Failure;
-use super::report::Report;
+use super::output::failure::Failure;
+use super::output::report::Report;
 use super::{GlobalArgs, Outcome};
 
 /// Publish layers, look at them, share and delete them

@@ -9,11 +9,11 @@ use slashopt::registry::call::{Call, Fields, PermissionFields};
 use slashopt::registry::policy::ACTION;
 use slashopt::registry::{ApiError, Caller, Policy, Request, VersionArn, operations, policy};
 
-use super::super::failure::Failure;
-use super::super::json::SCHEMA_VERSION;
-use super::super::report::Report;
 use super::super::{GlobalArgs, Outcome};
 use super::{Access, StoreArgs, Undone, version_reference};
+use crate::cli::output::failure::Failure;
+use crate::cli::output::json::SCHEMA_VERSION;
+use crate::cli::output::report::Report;
 
 const WHAT: &str = "cannot change the permissions";
 const SHOW: &str = "cannot show the permissions";

@@ -14,13 +14,12 @@ use slashopt::path::Escaped;
 use slashopt::registry::call::{Call, ContentFields, Fields, PublishFields};
 use slashopt::registry::{Caller, Request};
 
-use super::super::failure::{Exit, Failure};
-use super::super::json::SCHEMA_VERSION;
-use super::super::pack;
-use super::super::report::Report;
-use super::super::stack::waived;
-use super::super::{GlobalArgs, Outcome};
+use super::super::{GlobalArgs, Outcome, pack};
 use super::{Access, StoreArgs, Undone, shapes};
+use crate::cli::layers::flags::waived;
+use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::json::SCHEMA_VERSION;
+use crate::cli::output::report::Report;
 
 const WHAT: &str = "cannot publish";
 

@@ -9,11 +9,11 @@ use serde_json::json;
 
 use slashopt::host::serve::{Keys, Objects, Options, ServeError, serve};
 
-use super::super::failure::{Exit, Failure};
-use super::super::json::SCHEMA_VERSION;
-use super::super::report::Report;
 use super::super::{GlobalArgs, Outcome};
 use super::StoreArgs;
+use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::json::SCHEMA_VERSION;
+use crate::cli::output::report::Report;
 
 const WHAT: &str = "cannot serve";
 /// Where `LocalStack` listens, and so where many tools already look.

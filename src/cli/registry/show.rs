@@ -14,11 +14,11 @@ use slashopt::registry::call::{Call, Fields, ListCall};
 use slashopt::registry::request::Listing;
 use slashopt::registry::{Code, LayerVersion, Request, operations};
 
-use super::super::failure::{Exit, Failure};
-use super::super::json::SCHEMA_VERSION;
-use super::super::report::Report;
 use super::super::{GlobalArgs, Outcome};
 use super::{Access, StoreArgs, Undone, reference, shapes, version_reference};
+use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::json::SCHEMA_VERSION;
+use crate::cli::output::report::Report;
 
 /// List the layers, each with its newest version
 #[derive(Debug, Args)]

@@ -3,10 +3,10 @@
 use slashopt::host::cache::{Building, Policy, Ready};
 use slashopt::host::error::HostError;
 
-use super::failure::{Exit, Failure};
-use super::layer::LayerArgs;
-use super::report::Report;
-use super::stack::{StackArgs, accepted, tree_warnings};
+use super::args::LayerArgs;
+use super::flags::{StackArgs, accepted, tree_warnings};
+use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::report::Report;
 
 impl StackArgs {
     /// Makes a stack ready to be mounted, warns about what there is to warn of, and judges it. The process must have one thread,

@@ -19,9 +19,9 @@ use slashopt::plan::{self, Limits};
 use slashopt::quota::{self, Weight};
 use slashopt::summary::{Paths, Summary};
 
-use super::failure::{Exit, Failure};
-use super::layer::LayerArgs;
-use super::report::Report;
+use super::args::LayerArgs;
+use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::report::Report;
 
 /// How layers are read and merged.
 #[derive(Debug, Args)]
@@ -351,7 +351,7 @@ pub(crate) fn parse_bytes(typed: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::cli::layers::flags::*;
 
     #[test]
     fn bytes_are_typed_with_or_without_a_unit() {

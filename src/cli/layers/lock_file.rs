@@ -17,11 +17,11 @@ use slashopt::host::read::stack::LayerInput;
 use slashopt::registry::VersionArn;
 use slashopt::runtime::{Architecture, Runtime};
 
-use super::env::find_runtime;
-use super::failure::{Exit, Failure, LOCK_AGAIN};
-use super::layer::LayersRegistry;
-use super::report::Report;
-use super::stack::StackArgs;
+use super::args::LayersRegistry;
+use super::flags::StackArgs;
+use crate::cli::env::find_runtime;
+use crate::cli::output::failure::{Exit, Failure, LOCK_AGAIN};
+use crate::cli::output::report::Report;
 
 /// The form that is written; another one gets another number.
 const VERSION: u32 = 1;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::failure::{Exit, Failure};
 use super::json::SCHEMA_VERSION;
-use super::{Color, GlobalArgs};
+use crate::cli::{Color, GlobalArgs};
 
 /// Where results, warnings and failures go.
 #[derive(Debug)]

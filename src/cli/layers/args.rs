@@ -14,11 +14,11 @@ use slashopt::host::read::stack::LayerInput;
 use slashopt::registry::LayerVersion;
 use slashopt::runtime::{Architecture, Runtime};
 
-use super::env::named_runtime;
-use super::failure::Failure;
+use super::flags::StackArgs;
 use super::lock_file::Lock;
-use super::report::Report;
-use super::stack::StackArgs;
+use crate::cli::env::named_runtime;
+use crate::cli::output::failure::Failure;
+use crate::cli::output::report::Report;
 
 /// Not a doc comment, where the variable would need backticks, which help does not have.
 const LAYER_HELP: &str = "Layers in merge order, the first is lowest: zip files, directories, - for a zip on \
@@ -47,7 +47,7 @@ pub(crate) struct LayerArgs {
 
 /// Where layers are looked for that are no files.
 #[cfg(feature = "registry")]
-pub(crate) type LayersRegistry = super::registry::StoreArgs;
+pub(crate) type LayersRegistry = crate::cli::registry::StoreArgs;
 /// This build has no registry to look in.
 #[cfg(not(feature = "registry"))]
 #[derive(Clone, Debug, Default, Args)]
