@@ -1,43 +1,15 @@
 //! What can be typed, and who carries it out. Everything in this folder belongs to the program, not to the library:
 //! all words, all of clap, and every line that is printed.
 
-mod cache;
-mod check;
-mod check_annotations;
-mod check_text;
-mod collisions;
-mod collisions_csv;
-mod collisions_packages;
-mod collisions_text;
-mod diff;
-mod diff_text;
+mod build;
 #[cfg(feature = "documentation")]
 mod documentation;
-mod env;
-mod env_explanation;
-mod env_formats;
-mod exec;
-mod extract;
-mod extracted;
-mod flatten;
-mod ground;
-mod hooks;
-mod html_report;
+mod explain;
 mod layers;
-mod list;
-mod lock;
-mod mount;
-mod mount_advice;
 mod output;
-mod pack;
-mod package;
-mod packages;
-mod probe;
 #[cfg(feature = "registry")]
 mod registry;
-mod start;
-mod which;
-mod which_module;
+mod run;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -138,22 +110,22 @@ enum Color {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Cache(cache::CacheArgs),
-    Extract(extract::ExtractArgs),
-    Env(env::EnvArgs),
-    Exec(Box<exec::ExecArgs>),
-    Flatten(flatten::FlattenArgs),
-    List(list::ListArgs),
-    Lock(lock::LockArgs),
-    Report(html_report::HtmlReportArgs),
-    Mount(mount::MountArgs),
-    Probe(probe::ProbeArgs),
-    Umount(mount::UmountArgs),
-    Pack(pack::PackArgs),
-    Which(which::WhichArgs),
-    Check(check::CheckArgs),
-    Collisions(collisions::CollisionsArgs),
-    Diff(diff::DiffArgs),
+    Cache(build::cache::CacheArgs),
+    Extract(build::extract::ExtractArgs),
+    Env(run::env::EnvArgs),
+    Exec(Box<run::exec::ExecArgs>),
+    Flatten(build::flatten::FlattenArgs),
+    List(explain::list::ListArgs),
+    Lock(build::lock::LockArgs),
+    Report(explain::page::HtmlReportArgs),
+    Mount(run::mount::MountArgs),
+    Probe(run::probe::ProbeArgs),
+    Umount(run::mount::UmountArgs),
+    Pack(build::pack::PackArgs),
+    Which(explain::which::WhichArgs),
+    Check(explain::check::CheckArgs),
+    Collisions(explain::collisions::CollisionsArgs),
+    Diff(explain::diff::DiffArgs),
     #[cfg(feature = "registry")]
     Registry(registry::RegistryArgs),
     #[cfg(feature = "documentation")]
@@ -169,7 +141,7 @@ enum Command {
 #[derive(Debug, Parser)]
 struct ExecLine {
     #[command(flatten)]
-    arguments: exec::ExecArgs,
+    arguments: run::exec::ExecArgs,
     #[command(flatten)]
     global: GlobalArgs,
 }
@@ -222,22 +194,22 @@ pub(crate) fn main() -> ExitCode {
     }
     let report = Report::new(&cli.global);
     let outcome = match cli.command {
-        Command::Cache(arguments) => cache::run(&arguments, &cli.global, &report),
-        Command::Extract(arguments) => extract::run(&arguments, &cli.global, &report),
-        Command::Env(arguments) => env::run(&arguments, &cli.global, &report),
-        Command::Exec(arguments) => exec::run(&arguments, &cli.global, &report),
-        Command::Flatten(arguments) => flatten::run(&arguments, &cli.global, &report),
-        Command::List(arguments) => list::run(&arguments, &cli.global, &report),
-        Command::Lock(arguments) => lock::run(&arguments, &cli.global, &report),
-        Command::Report(arguments) => html_report::run(&arguments, &cli.global, &report),
-        Command::Mount(arguments) => mount::mount(&arguments, &cli.global, &report),
-        Command::Probe(arguments) => probe::run(&arguments, &cli.global, &report),
-        Command::Umount(arguments) => mount::unmount(&arguments, &cli.global, &report),
-        Command::Pack(arguments) => pack::run(&arguments, &cli.global, &report),
-        Command::Which(arguments) => which::run(&arguments, &cli.global, &report),
-        Command::Check(arguments) => check::run(&arguments, &cli.global, &report),
-        Command::Collisions(arguments) => collisions::run(&arguments, &cli.global, &report),
-        Command::Diff(arguments) => diff::run(&arguments, &cli.global, &report),
+        Command::Cache(arguments) => build::cache::run(&arguments, &cli.global, &report),
+        Command::Extract(arguments) => build::extract::run(&arguments, &cli.global, &report),
+        Command::Env(arguments) => run::env::run(&arguments, &cli.global, &report),
+        Command::Exec(arguments) => run::exec::run(&arguments, &cli.global, &report),
+        Command::Flatten(arguments) => build::flatten::run(&arguments, &cli.global, &report),
+        Command::List(arguments) => explain::list::run(&arguments, &cli.global, &report),
+        Command::Lock(arguments) => build::lock::run(&arguments, &cli.global, &report),
+        Command::Report(arguments) => explain::page::run(&arguments, &cli.global, &report),
+        Command::Mount(arguments) => run::mount::mount(&arguments, &cli.global, &report),
+        Command::Probe(arguments) => run::probe::run(&arguments, &cli.global, &report),
+        Command::Umount(arguments) => run::mount::unmount(&arguments, &cli.global, &report),
+        Command::Pack(arguments) => build::pack::run(&arguments, &cli.global, &report),
+        Command::Which(arguments) => explain::which::run(&arguments, &cli.global, &report),
+        Command::Check(arguments) => explain::check::run(&arguments, &cli.global, &report),
+        Command::Collisions(arguments) => explain::collisions::run(&arguments, &cli.global, &report),
+        Command::Diff(arguments) => explain::diff::run(&arguments, &cli.global, &report),
         #[cfg(feature = "registry")]
         Command::Registry(arguments) => registry::run(&arguments, &cli.global, &report),
         #[cfg(feature = "documentation")]
@@ -256,7 +228,7 @@ fn refused(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && is_exec() {
         // Where a terminal is closed, there is nowhere to say so.
         drop(error.print());
-        return exec::usage_status();
+        return run::exec::usage_status();
     }
     error.exit()
 }

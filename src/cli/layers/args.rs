@@ -16,9 +16,9 @@ use slashopt::runtime::{Architecture, Runtime};
 
 use super::flags::StackArgs;
 use super::lock_file::Lock;
-use crate::cli::env::named_runtime;
 use crate::cli::output::failure::Failure;
 use crate::cli::output::report::Report;
+use crate::cli::run::env::named_runtime;
 
 /// Not a doc comment, where the variable would need backticks, which help does not have.
 const LAYER_HELP: &str = "Layers in merge order, the first is lowest: zip files, directories, - for a zip on \

@@ -14,8 +14,9 @@ use slashopt::path::Escaped;
 use slashopt::registry::call::{Call, ContentFields, Fields, PublishFields};
 use slashopt::registry::{Caller, Request};
 
-use super::super::{GlobalArgs, Outcome, pack};
+use super::super::{GlobalArgs, Outcome};
 use super::{Access, StoreArgs, Undone, shapes};
+use crate::cli::build::pack;
 use crate::cli::layers::flags::waived;
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::json::SCHEMA_VERSION;

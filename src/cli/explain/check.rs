@@ -1,0 +1,346 @@
+//! `check`: what would fail or mislead in the cloud.
+
+mod annotations;
+pub(crate) mod text;
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs::File;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use rayon::ThreadPool;
+
+use slashopt::archive::Refusal;
+use slashopt::check::facts::{FileBytes, FileFacts, look};
+use slashopt::check::{
+    self, Configuration, Finding, Outcome as Checked, Policy, RULES, Rule, Severity, Subject,
+};
+use slashopt::environment::{implied_runtimes, judge_configuration};
+use slashopt::host::error::HostError;
+use slashopt::host::read::inspect::{Inspected, inspect_all};
+use slashopt::host::read::stack::{LayerInput, LoadOptions, LoadedStack};
+use slashopt::host::system::budget::Budget;
+use slashopt::layer::LayerId;
+use slashopt::merge::{MergedTree, Origin};
+use slashopt::packages::{self, Facts, Packages};
+use slashopt::plan::OnTypeConflict;
+use slashopt::quota::QuotaExceeded;
+use slashopt::runtime::{Architecture, Runtime};
+
+use crate::cli::layers::args::LayerArgs;
+use crate::cli::layers::flags::StackArgs;
+use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::report::Report;
+use crate::cli::output::words::count;
+use crate::cli::run::env::{RUNTIME_HELP, assignments};
+use crate::cli::{GlobalArgs, Outcome};
+use annotations::{github, sarif};
+use text::Shown;
+
+/// The rule whose findings `--on-type-conflict error` makes errors.
+const TYPE_CONFLICT: &str = "type-conflict";
+
+const WHAT: &str = "cannot check the layers";
+
+// Not doc comments, where the names would need backticks, which help does not have.
+pub(crate) const ARCHITECTURE_HELP: &str =
+    "Judge for this architecture: x86_64 or arm64 [default: x86_64]";
+const SET_HELP: &str = "Say how the function is configured, such as \
+    AWS_LAMBDA_EXEC_WRAPPER=/opt/wrapper (can be repeated)";
+
+/// Say what would fail or mislead in the cloud
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Formats (--format): text (default), json, sarif, github
+Examples:
+  slashopt check base.zip deps.zip --runtime python3.12 --architecture arm64
+  slashopt check deps.zip --deny dangling-link --allow pth-file
+  slashopt check --set AWS_LAMBDA_EXEC_WRAPPER=/opt/wrapper tools.zip --runtime nodejs22.x
+  slashopt check --explain unreadable-file")]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    layers: LayerArgs,
+    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
+    runtime: Option<String>,
+    #[arg(long, value_name = "ARCHITECTURE", help = ARCHITECTURE_HELP, value_parser = parse_architecture, env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
+    architecture: Option<Architecture>,
+    #[arg(long, value_name = "K=V", help = SET_HELP)]
+    set: Vec<OsString>,
+    /// Take what this rule finds for an error; `all` for every rule (can be repeated)
+    #[arg(long, value_name = "RULE")]
+    deny: Vec<String>,
+    /// Do not judge this rule (can be repeated)
+    #[arg(long, value_name = "RULE")]
+    allow: Vec<String>,
+    /// Name every finding, not only the first ones of each rule
+    #[arg(long)]
+    all: bool,
+    /// List the rules, and check nothing
+    #[arg(long)]
+    list_rules: bool,
+    /// Explain a rule, and check nothing
+    #[arg(long, value_name = "RULE")]
+    explain: Option<String>,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Format {
+    Text,
+    Json,
+    Sarif,
+    Github,
+}
+
+pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -> Outcome {
+    let format = parse_format(global.format.as_deref())?;
+    if arguments.list_rules || arguments.explain.is_some() {
+        return tell_rules(arguments, global, report);
+    }
+    let policy = policy(arguments)?;
+    let layers = &arguments.layers;
+    let runtime = layers.runtime(arguments.runtime.as_deref(), WHAT, report)?;
+    let architecture = layers.architecture(arguments.architecture, WHAT, report)?;
+    let variables = assignments(&arguments.set, "--set")?;
+    judge_configuration(&variables).map_err(|error| {
+        Failure::usage(error.to_string())
+            .hint("--set says what the function is configured with; AWS would not take this")
+    })?;
+    let pool = arguments.stack.pool()?;
+    let budget = Budget::default();
+    let loaded = arguments
+        .stack
+        .read(&arguments.layers, WHAT, &pool, &budget)?;
+    let contents = pool.install(|| read_everything(&loaded, &budget, WHAT))?;
+    let tree = MergedTree::merge(
+        &loaded.stack,
+        arguments.stack.on_type_conflict().linked_directory(),
+        &loaded.hasher,
+    );
+    let quotas = arguments.stack.exceeded_quotas(&loaded);
+    let configuration = Configuration {
+        runtime,
+        architecture,
+        variables: &variables,
+    };
+    let (checked, files) = judge(&tree, &contents, configuration, &quotas, &policy);
+    let shown = Shown {
+        checked: &checked,
+        stack: &loaded.stack,
+        files,
+    };
+    match format {
+        Format::Text => {
+            let text = text::text(&shown, arguments.all, report.paint());
+            report.result(text.as_bytes())?;
+        }
+        Format::Json => report.json(&text::json(&shown))?,
+        Format::Sarif => report.json(&sarif(&shown))?,
+        Format::Github => report.result(github(&shown).as_bytes())?,
+    }
+    tell_skipped(&checked, &tree, report);
+    Ok(if checked.count(Severity::Error) > 0 {
+        Exit::Findings.into()
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// What the contents say.
+pub(crate) struct Contents {
+    /// To the rules.
+    pub(crate) facts: HashMap<Origin, FileFacts>,
+    /// Of packages.
+    pub(crate) of_packages: Facts,
+    /// What `--lenient` waived in reading them.
+    pub(crate) admitted: Vec<(LayerId, Refusal)>,
+}
+
+/// Reads and verifies every entry of every layer, those that others override too.
+pub(crate) fn read_everything(
+    loaded: &LoadedStack,
+    budget: &Budget,
+    what: &str,
+) -> Result<Contents, Failure> {
+    let origins = Subject::contents(&loaded.stack);
+    let wanted: HashSet<Origin> = packages::wanted(&loaded.stack).into_iter().collect();
+    let Inspected { made, admitted } = inspect_all(loaded, &origins, budget, |origin, content| {
+        let Some(layer) = loaded.stack.get(origin.layer) else {
+            return (None, None);
+        };
+        let path = layer.path(origin.node);
+        let bytes = FileBytes {
+            bytes: content.bytes,
+            is_whole: content.is_whole,
+        };
+        let of_packages = wanted
+            .contains(&origin)
+            .then(|| packages::read(&path, content.bytes))
+            .flatten();
+        (look(&path, bytes), of_packages)
+    })
+    .map_err(|error| Failure::host(what, error))?;
+    let mut contents = Contents {
+        facts: HashMap::new(),
+        of_packages: Facts::new(),
+        admitted,
+    };
+    for (origin, (facts, of_packages)) in origins.into_iter().zip(made) {
+        contents.facts.extend(facts.map(|facts| (origin, facts)));
+        let of_packages = of_packages.map(|fact| (origin, fact));
+        contents.of_packages.extend(of_packages);
+    }
+    Ok(contents)
+}
+
+/// Asks the rules; what they found, and in how many files.
+fn judge(
+    tree: &MergedTree<'_>,
+    contents: &Contents,
+    configuration: Configuration<'_>,
+    quotas: &[QuotaExceeded],
+    policy: &Policy,
+) -> (Checked, usize) {
+    let packages = Packages::of(tree, &contents.of_packages, configuration.runtime);
+    let mut subject = Subject::new(tree, &contents.facts, configuration);
+    subject.quotas = quotas;
+    subject.packages = Some(&packages);
+    subject.admitted = &contents.admitted;
+    (check::check(&subject, policy), subject.files.len())
+}
+
+/// What the rules find in one archive, whatever the quotas.
+pub(crate) fn findings(
+    archive: &File,
+    runtime: Option<&'static Runtime>,
+    architecture: Architecture,
+    pool: &ThreadPool,
+    budget: &Budget,
+    what: &str,
+) -> Result<Vec<Finding>, Failure> {
+    let failed = |error| Failure::host(what, error);
+    let file = archive
+        .try_clone()
+        .map_err(|error| failed(HostError::io("look at it", "the archive", error)))?;
+    let input = LayerInput::Open {
+        name: "the archive".to_owned(),
+        file: Arc::new(file),
+    };
+    pool.install(|| {
+        let loaded = LoadedStack::load(&[input], LoadOptions::default(), budget).map_err(failed)?;
+        let contents = read_everything(&loaded, budget, what)?;
+        let linked = OnTypeConflict::default().linked_directory();
+        let tree = MergedTree::merge(&loaded.stack, linked, &loaded.hasher);
+        let configuration = Configuration {
+            runtime,
+            architecture,
+            variables: &[],
+        };
+        let (checked, _) = judge(&tree, &contents, configuration, &[], &Policy::default());
+        Ok(checked.findings)
+    })
+}
+
+/// Says which rules had to be left out, and what would let them be judged.
+fn tell_skipped(checked: &Checked, tree: &MergedTree<'_>, report: &Report) {
+    if checked.skipped.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = checked.skipped.iter().map(|rule| rule.id).collect();
+    let implied: Vec<String> = implied_runtimes(tree)
+        .iter()
+        .map(|runtime| format!("`--runtime {runtime}`"))
+        .collect();
+    let suggestion = if implied.is_empty() {
+        "name it with --runtime".to_owned()
+    } else {
+        format!("the folders in the root suggest {}", implied.join(" or "))
+    };
+    report.note(&format!(
+        "without a runtime {} cannot be judged: {}; {suggestion}",
+        count(names.len(), "rule"),
+        names.join(", ")
+    ));
+}
+
+fn tell_rules(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -> Outcome {
+    global.only_text_or_json()?;
+    let rules: Vec<&Rule> = match &arguments.explain {
+        Some(id) => vec![find_rule(id, "--explain")?],
+        None => RULES.to_vec(),
+    };
+    if global.is_json() {
+        report.json(&text::rules_json(&rules))?;
+    } else if arguments.explain.is_some() {
+        let explained: String = rules
+            .iter()
+            .map(|rule| text::explained(rule))
+            .collect();
+        report.result(explained.as_bytes())?;
+    } else {
+        report.result(text::listed_rules(&rules).as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn policy(arguments: &CheckArgs) -> Result<Policy, Failure> {
+    let mut policy = Policy::default();
+    for id in &arguments.deny {
+        if id == "all" {
+            policy.denies_all = true;
+        } else {
+            policy.denied.push(find_rule(id, "--deny")?.id);
+        }
+    }
+    if arguments.stack.on_type_conflict() == OnTypeConflict::Error {
+        policy.denied.push(TYPE_CONFLICT);
+    }
+    for id in &arguments.allow {
+        policy.allowed.push(find_rule(id, "--allow")?.id);
+    }
+    Ok(policy)
+}
+
+fn find_rule(id: &str, flag: &str) -> Result<&'static Rule, Failure> {
+    /// As near as a slip of the keys is, and not nearer than words that share an end.
+    const NEAR: f64 = 0.7;
+    check::find(id).ok_or_else(|| {
+        let nearest = RULES
+            .iter()
+            .map(|rule| (strsim::jaro_winkler(id, rule.id), rule.id))
+            .filter(|&(similarity, _)| similarity >= NEAR)
+            .max_by(|(one, _), (other, _)| one.total_cmp(other));
+        Failure::usage(format!("{WHAT}: {flag}: there is no rule `{id}`")).hint(match nearest {
+            Some((_, meant)) => format!("did you mean `{meant}`?"),
+            None => "`slashopt check --list-rules` lists them".to_owned(),
+        })
+    })
+}
+
+fn parse_format(format: Option<&str>) -> Result<Format, Failure> {
+    match format {
+        None | Some("text") => Ok(Format::Text),
+        Some("json") => Ok(Format::Json),
+        Some("sarif") => Ok(Format::Sarif),
+        Some("github") => Ok(Format::Github),
+        Some(other) => Err(Failure::usage(format!(
+            "cannot print the result: --format: `{other}` is unknown"
+        ))
+        .hint("this command prints `text`, `json`, `sarif` or `github`")),
+    }
+}
+
+pub(crate) fn parse_architecture(typed: &str) -> Result<Architecture, String> {
+    typed
+        .parse()
+        .map_err(
+            |unknown: slashopt::runtime::UnknownArchitecture| match unknown.suggestion {
+                Some(meant) => format!("Lambda has x86_64 and arm64; did you mean {meant}?"),
+                None => "Lambda has x86_64 and arm64".to_owned(),
+            },
+        )
+}

@@ -1,0 +1,302 @@
+//! The ground that a command stands on: the layers mounted for it alone or, where that cannot be, extracted.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::fstat;
+use nix::unistd::geteuid;
+use slashopt::environment::VAR_TASK;
+use slashopt::host::cache::Ready;
+use slashopt::host::exec::namespace::{Setting, Space, enter};
+use slashopt::host::exec::probe::{Extractable, extractable};
+use slashopt::host::mount::{Calls, Lower, MountError};
+
+use super::command::Start;
+use super::{ExecArgs, WHAT, extracted};
+use crate::cli::layers::args::LayerArgs;
+use crate::cli::layers::flags::StackArgs;
+use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::report::Report;
+use crate::cli::run::env::absolute;
+use crate::cli::run::mount_advice::{self, Attempt};
+
+/// What a mount of `exec` calls its source.
+const SOURCE: &str = "slashopt";
+
+/// What a command is to stand on.
+pub(crate) struct Wanted<'w> {
+    pub(crate) arguments: &'w ExecArgs,
+    pub(crate) at: &'w Path,
+    pub(crate) task_root: Option<&'w Path>,
+    pub(crate) calls: Calls,
+    pub(crate) command: &'w Start<'w>,
+}
+
+/// What a command stands on.
+pub(crate) struct Ground {
+    /// The namespace that was entered, unless the layers were extracted.
+    pub(crate) space: Option<Space>,
+    /// Where the function's code is to be found, if there is some.
+    pub(crate) task_root: Option<PathBuf>,
+    /// What keeps the trees in the cache as long as they are open.
+    pub(crate) locks: Vec<OwnedFd>,
+}
+
+impl Ground {
+    /// Mounts the layers, or extracts them where nothing can be mounted, and says so.
+    pub(crate) fn lay(wanted: &Wanted<'_>, report: &Report) -> Result<Self, Failure> {
+        let mut attempts = Vec::new();
+        match wanted.mount(&mut attempts, report)? {
+            Some(ground) => Ok(ground),
+            None => wanted.extract(&attempts, report),
+        }
+    }
+}
+
+impl Wanted<'_> {
+    /// Mounts the layers in a namespace of our own; nothing if that is not possible, and why.
+    fn mount(
+        &self,
+        attempts: &mut Vec<Attempt>,
+        report: &Report,
+    ) -> Result<Option<Ground>, Failure> {
+        let space = match enter(Space::Mount) {
+            Ok(()) => Space::Mount,
+            Err(error) => {
+                attempts.push(Attempt::new(Space::Mount, error));
+                Space::User
+            }
+        };
+        // Before anything is built in vain, a child tries it with nothing to mount.
+        let mut refusal = None;
+        let mut is_worth_it = || {
+            refusal = self.setting(&[]).try_out(space).err();
+            refusal.is_none()
+        };
+        let Some(prepared) = self.prepare(report, &mut is_worth_it)? else {
+            attempts.extend(refusal.map(|error| Attempt::new(space, error)));
+            return Ok(None);
+        };
+        let setting = self.setting(&prepared.lowers);
+        let furnished = match space {
+            Space::Mount => setting.furnish(space),
+            Space::User => {
+                self.judge_owner(&prepared.lowers)?;
+                if self.has_another_way() {
+                    setting.furnish_and_enter()
+                } else {
+                    enter(space).and_then(|()| setting.furnish(space))
+                }
+            }
+        };
+        match furnished {
+            Ok(furnished) => Ok(Some(Ground {
+                space: Some(space),
+                task_root: self.task_root(furnished.without_task.as_ref(), report),
+                locks: prepared.locks,
+            })),
+            Err(error) => {
+                attempts.push(Attempt::new(space, error));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether the command can be started where nothing can be mounted, and this process has to stay fit for that.
+    fn has_another_way(&self) -> bool {
+        !self.arguments.require_mount && extractable(self.at) != Extractable::NotWritable
+    }
+
+    /// Refuses to make writable what belongs to somebody else: in a user namespace nothing of his can be changed, not even in a
+    /// copy, and only some calls would fail.
+    fn judge_owner(&self, lowers: &[Lower]) -> Result<(), Failure> {
+        let is_others = |lower: &&Lower| {
+            let owner = fstat(&lower.directory).map(|about| about.st_uid);
+            owner != Ok(geteuid().as_raw())
+        };
+        if !self.arguments.writable {
+            return Ok(());
+        }
+        lowers.iter().find(is_others).map_or(Ok(()), |lower| {
+            let place = lower.path.display();
+            let message = format!("{WHAT}: --writable: `{place}` belongs to another user");
+            Err(Failure::new(Exit::NotStarted, message)
+                .hint("--cache-dir DIR keeps a cache of your own"))
+        })
+    }
+
+    fn setting<'s>(&'s self, lowers: &'s [Lower]) -> Setting<'s> {
+        Setting {
+            lowers,
+            target: self.at,
+            keeps_host: self.arguments.keep_host,
+            is_writable: self.arguments.writable,
+            task: self.task_root.map(|code| (code, Path::new(VAR_TASK))),
+            source: SOURCE,
+            calls: self.calls,
+        }
+    }
+
+    /// Where the function's code is, now that it was mounted or not.
+    fn task_root(&self, failure: Option<&MountError>, report: &Report) -> Option<PathBuf> {
+        let code = self.task_root?;
+        let Some(error) = failure else {
+            return Some(PathBuf::from(VAR_TASK));
+        };
+        report.warning(&format!(
+            "the function's code stays at `{}`, as it cannot be mounted at {VAR_TASK}: {error}",
+            code.display()
+        ));
+        Some(code.to_owned())
+    }
+
+    /// The layers as directories; nothing if they would have to be built and that is not worth it.
+    fn prepare(
+        &self,
+        report: &Report,
+        is_worth_it: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Prepared>, Failure> {
+        let ExecArgs {
+            layers,
+            stack,
+            live,
+            ..
+        } = self.arguments;
+        let prepared = Prepared::of(layers, stack, *live, WHAT, report, is_worth_it)?;
+        if let Some(prepared) = &prepared {
+            self.command.judge_hiding(&prepared.lowers)?;
+        }
+        Ok(prepared)
+    }
+
+    /// Extracts the layers where they cannot be mounted, if there is room for them that is nobody else's.
+    fn extract(&self, attempts: &[Attempt], report: &Report) -> Result<Ground, Failure> {
+        let why = mount_advice::reasons(attempts);
+        let at = self.at.display();
+        if self.arguments.require_mount {
+            return Err(Failure::new(
+                Exit::NotStarted,
+                format!("{WHAT}: `{at}`: the layers cannot be mounted: {why}"),
+            )
+            .hint(mount_advice::cure(attempts)));
+        }
+        let ground = Ground {
+            space: None,
+            task_root: self.task_root.map(Path::to_owned),
+            locks: Vec::new(),
+        };
+        let ExecArgs { layers, live, .. } = self.arguments;
+        if layers.named().is_empty() && extractable(self.at) == Extractable::Yes {
+            return Ok(ground);
+        }
+        extracted::extract(layers, &self.arguments.stack, self.at, report).map_err(|failure| {
+            if failure.signal.is_some() || failure.exit == Exit::Refused {
+                return failure;
+            }
+            let cure = mount_advice::cure(attempts);
+            let hint = match &failure.hint {
+                Some(hint) => format!("{cure}; or, to extract them: {hint}"),
+                None => cure,
+            };
+            Failure {
+                message: format!(
+                    "{}; and the layers cannot be mounted: {why}",
+                    failure.message
+                ),
+                ..failure
+            }
+            .hint(hint)
+        })?;
+        report.note(&format!(
+            "the layers are extracted to `{at}`, as they cannot be mounted: {why}"
+        ));
+        if self.arguments.writable {
+            report.warning(&format!(
+                "--writable: what the command writes to `{at}` stays there, and the next start finds it"
+            ));
+        }
+        if *live && layers.named().iter().any(is_directory) {
+            report.warning("--live: directories are shown as they are now, not as they change");
+        }
+        Ok(ground)
+    }
+}
+
+/// Layers as directories that can be mounted.
+pub(crate) struct Prepared {
+    pub(crate) lowers: Vec<Lower>,
+    pub(crate) locks: Vec<OwnedFd>,
+}
+
+impl Prepared {
+    /// Finds the layers' trees in the cache, or has them built; nothing if that is not worth it.
+    pub(crate) fn of(
+        layers: &LayerArgs,
+        stack: &StackArgs,
+        is_live: bool,
+        what: &str,
+        report: &Report,
+        is_worth_it: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Self>, Failure> {
+        let lock = layers.lock(what)?;
+        let mut all = Self {
+            lowers: Vec::new(),
+            locks: Vec::new(),
+        };
+        if !layers.is_given() && std::env::var_os("SLASHOPT_LAYERS").is_some() {
+            return Ok(Some(all));
+        }
+        let mut add = |all: &mut Self, layers: &LayerArgs| {
+            let ready = stack.prepare_if(layers, what, false, report, is_worth_it)?;
+            ready.map(|ready| all.add(ready)).transpose()
+        };
+        if is_live && let Some(lock) = lock {
+            return Err(Failure::usage(format!(
+                "{what}: --live: {lock}: what is locked does not change"
+            ))
+            .hint("name the LAYERs to see their directories as they are"));
+        }
+        let named = layers.named();
+        if !is_live || !named.iter().any(is_directory) {
+            return Ok(add(&mut all, layers)?.map(|()| all));
+        }
+        // Each by itself: what lies in a directory that changes cannot be merged ahead.
+        for layer in named {
+            if is_directory(&layer) {
+                all.lowers.push(live(Path::new(&layer), what)?);
+                continue;
+            }
+            let one = LayerArgs::new(vec![layer], None, layers.registry.clone());
+            if add(&mut all, &one)?.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(all))
+    }
+
+    fn add(&mut self, ready: Ready) -> Result<(), Failure> {
+        let trees = absolute(&ready.path)?;
+        let named = ready.directories.into_iter().zip(ready.names);
+        self.lowers.extend(named.map(|(directory, name)| Lower {
+            directory,
+            path: trees.join(name),
+        }));
+        self.locks.extend(ready.locks);
+        Ok(())
+    }
+}
+
+fn is_directory(layer: &OsString) -> bool {
+    Path::new(layer).is_dir()
+}
+
+/// A directory that is mounted as it is.
+fn live(path: &Path, what: &str) -> Result<Lower, Failure> {
+    path.canonicalize()
+        .and_then(|whole| Ok(Lower::open(whole)?))
+        .map_err(|error| {
+            let place = path.display();
+            Failure::new(Exit::Machine, format!("{what}: `{place}`: {error}"))
+        })
+}

@@ -1,0 +1,8 @@
+//! Commands that run something in the layers, or say what it would see.
+
+pub(crate) mod env;
+pub(crate) mod exec;
+pub(crate) mod hooks;
+pub(crate) mod mount;
+pub(crate) mod mount_advice;
+pub(crate) mod probe;

@@ -1,0 +1,159 @@
+//! `mount` and `umount`: layers at a place for everybody to see, until they are unmounted.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use nix::errno::Errno;
+use sha2::{Digest as _, Sha256};
+use slashopt::environment::OPT;
+use slashopt::host::mount::MountError;
+use slashopt::host::mount::persistent::{self, Standing, UnmountError, standing_at};
+
+use super::env::absolute;
+use super::exec::calls;
+use super::exec::mounted::Prepared;
+use crate::cli::layers::args::LayerArgs;
+use crate::cli::layers::flags::StackArgs;
+use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::json::SCHEMA_VERSION;
+use crate::cli::output::report::Report;
+use crate::cli::{GlobalArgs, Outcome};
+
+const EXEC_NEEDS_NO_RIGHTS: &str =
+    "`slashopt exec LAYER... -- COMMAND` mounts them for one command, and needs no rights";
+
+/// Mount layers for everybody to see; only root can
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  slashopt mount base.zip deps.zip --at /opt
+  slashopt umount /opt
+
+What is mounted stays when this command ends. `slashopt exec` needs no rights, and leaves nothing to unmount.")]
+pub(crate) struct MountArgs {
+    #[command(flatten)]
+    layers: LayerArgs,
+    /// Show the layers here; what is there now is hidden
+    #[arg(
+        long,
+        value_name = "DIR",
+        required = true,
+        env = "SLASHOPT_AT",
+        hide_env = true
+    )]
+    at: PathBuf,
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+/// Unmount what `mount` mounted, and nothing else
+#[derive(Debug, Args)]
+pub(crate) struct UmountArgs {
+    /// Where the layers are mounted
+    #[arg(value_name = "DIR", default_value = OPT)]
+    at: PathBuf,
+}
+
+pub(crate) fn mount(arguments: &MountArgs, global: &GlobalArgs, report: &Report) -> Outcome {
+    global.only_text_or_json()?;
+    let at = absolute(&arguments.at)?;
+    let place = at.display();
+    let what = format!("cannot mount at `{place}`");
+    if !nix::unistd::geteuid().is_root() {
+        return Err(
+            Failure::new(Exit::Machine, format!("{what}: only root can"))
+                .hint(EXEC_NEEDS_NO_RIGHTS),
+        );
+    }
+    let found = standing_at(&at).map_err(|error| {
+        Failure::new(Exit::Machine, format!("{what}: {error}"))
+            .hint("create the directory first, and see that there is a /proc")
+    })?;
+    let MountArgs { layers, stack, .. } = arguments;
+    let Some(prepared) = Prepared::of(layers, stack, false, &what, report, &mut || true)? else {
+        return Err(Failure::new(
+            Exit::Machine,
+            format!("{what}: nothing was built"),
+        ));
+    };
+    let digest = digest_of(&prepared);
+    let is_changed = match found {
+        Standing::Ours(there) if there == digest => false,
+        Standing::Ours(_) => {
+            return Err(Failure::new(
+                Exit::Machine,
+                format!("{what}: other layers are mounted there"),
+            )
+            .hint(format!("`slashopt umount {place}` unmounts them")));
+        }
+        Standing::Nothing | Standing::Foreign => {
+            persistent::mount(&prepared.lowers, &at, &digest, calls())
+                .map_err(|error| not_mounted(&what, &error))?;
+            true
+        }
+    };
+    if global.is_json() {
+        report.json(&serde_json::json!({
+            "schema_version": SCHEMA_VERSION,
+            "root": at.to_string_lossy(),
+            "source": format!("slashopt:{digest}"),
+            "changed": is_changed,
+        }))?;
+    } else if is_changed {
+        report.result(format!("{place}: mounted\n").as_bytes())?;
+    } else {
+        report.result(format!("{place}: nothing to do, these layers are mounted\n").as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is mounted, in a digest: the trees and their order.
+fn digest_of(prepared: &Prepared) -> String {
+    let mut hash = Sha256::new();
+    for lower in &prepared.lowers {
+        let name = lower.path.file_name().unwrap_or_default();
+        hash.update(name.as_encoded_bytes());
+        hash.update([0]);
+    }
+    let mut text = String::new();
+    for byte in hash.finalize() {
+        use std::fmt::Write as _;
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+fn not_mounted(what: &str, error: &MountError) -> Failure {
+    let failure = Failure::new(Exit::Machine, format!("{what}: {error}"));
+    match error.errno {
+        Errno::EPERM | Errno::EACCES => failure.hint(EXEC_NEEDS_NO_RIGHTS),
+        _ => failure.hint("`slashopt probe` tries each way of mounting, and says what is missing"),
+    }
+}
+
+pub(crate) fn unmount(arguments: &UmountArgs, global: &GlobalArgs, report: &Report) -> Outcome {
+    global.only_text_or_json()?;
+    let place = arguments.at.display();
+    persistent::unmount(&arguments.at).map_err(|error| {
+        let failure = Failure::new(Exit::Machine, format!("cannot unmount `{place}`: {error}"));
+        match &error {
+            UnmountError::Foreign => failure.hint("`umount` unmounts what others have mounted"),
+            UnmountError::Nothing | UnmountError::Io(_) => {
+                failure.hint("/proc/self/mountinfo lists what is mounted")
+            }
+            _ if error.is_busy() => failure.hint(format!(
+                "end the processes that use it: `fuser -vm {place}`"
+            )),
+            UnmountError::Refused(_) => failure.hint("only root can unmount"),
+        }
+    })?;
+    if global.is_json() {
+        let root = arguments.at.to_string_lossy();
+        report.json(&serde_json::json!({ "schema_version": SCHEMA_VERSION, "root": root }))?;
+    } else {
+        report.result(format!("{place}: unmounted\n").as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
