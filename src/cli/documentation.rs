@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use super::output::failure::{Exit, Failure};
+use super::Cli;
+use super::output::failure::{Exit, Failure, Outcome};
 use super::output::report::Report;
-use super::{Cli, Outcome};
 
 /// Print completions for a shell
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! What can be typed, and who carries it out. Everything in this folder belongs to the program, not to the library:
 //! all words, all of clap, and every line that is printed.
 
+mod args;
 mod build;
 #[cfg(feature = "documentation")]
 mod documentation;
@@ -11,12 +12,12 @@ mod output;
 mod registry;
 mod run;
 
+use crate::cli::output::global::GlobalArgs;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use output::failure::Failure;
 use output::report::Report;
 
 /// Put AWS Lambda layers into /opt on any Linux machine
@@ -57,55 +58,6 @@ impl Cli {
         }
         self.global.verbose > 0
     }
-}
-
-/// Flags that every command knows.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
-pub(crate) struct GlobalArgs {
-    /// Print results as text, as one JSON object, or in a format of the command's own
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        env = "SLASHOPT_FORMAT",
-        hide_env = true
-    )]
-    pub(crate) format: Option<String>,
-    /// Colour messages
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN", env = "SLASHOPT_COLOR", hide_env = true)]
-    color: Color,
-    /// Say what is done, step by step (can be repeated)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    verbose: u8,
-    /// Hide warnings and progress
-    #[arg(short, long, global = true, env = "SLASHOPT_QUIET", hide_env = true)]
-    quiet: bool,
-}
-
-impl GlobalArgs {
-    /// Whether results are wanted as JSON.
-    pub(crate) fn is_json(&self) -> bool {
-        self.format.as_deref() == Some("json")
-    }
-
-    /// Judges `--format` for a command that has no format of its own.
-    pub(crate) fn only_text_or_json(&self) -> Result<(), Failure> {
-        match self.format.as_deref() {
-            None | Some("text" | "json") => Ok(()),
-            Some(format) => Err(Failure::usage(format!(
-                "cannot print the result: --format: `{format}` is unknown"
-            ))
-            .hint("this command prints `text` or `json`")),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum Color {
-    Auto,
-    Always,
-    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -208,7 +160,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Pack(arguments) => build::pack::run(&arguments, &cli.global, &report),
         Command::Which(arguments) => explain::which::run(&arguments, &cli.global, &report),
         Command::Check(arguments) => explain::check::run(&arguments, &cli.global, &report),
-        Command::Collisions(arguments) => explain::collisions::run(&arguments, &cli.global, &report),
+        Command::Collisions(arguments) => {
+            explain::collisions::run(&arguments, &cli.global, &report)
+        }
         Command::Diff(arguments) => explain::diff::run(&arguments, &cli.global, &report),
         #[cfg(feature = "registry")]
         Command::Registry(arguments) => registry::run(&arguments, &cli.global, &report),
@@ -238,9 +192,6 @@ fn is_exec() -> bool {
     let parsed = Cli::command().ignore_errors(true).try_get_matches();
     parsed.is_ok_and(|matches| matches.subcommand_name() == Some("exec"))
 }
-
-/// What a command gives: its exit status, or why it could not be done.
-pub(crate) type Outcome = Result<ExitCode, Failure>;
 
 /// Sends what the library traces to standard error, with `-v`. What the user must know comes as a value, never this way.
 fn trace(verbose: u8) {

@@ -19,12 +19,13 @@ use slashopt::host::pack::output::Output;
 use slashopt::plan::{EXAMPLES, FlattenPlan};
 use slashopt::quota::{self, MAX_UNZIPPED_BYTES, MAX_ZIPPED_BYTES};
 
-use super::extract::{grouped, human_bytes, with_progress};
-use crate::cli::GlobalArgs;
 use crate::cli::layers::flags::Quota;
 use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json;
+use crate::cli::output::progress::with_progress;
 use crate::cli::output::report::Report;
+use crate::cli::output::words::{grouped, human_bytes};
 
 /// How hard to compress.
 #[derive(Debug, Args)]

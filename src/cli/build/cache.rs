@@ -15,13 +15,14 @@ use slashopt::host::system::interrupt::Interrupt;
 use slashopt::path::Escaped;
 use slashopt::plan::EXAMPLES;
 
-use super::extract::human_bytes;
+use crate::cli::args::values::parse_bytes;
 use crate::cli::layers::args::LayerArgs;
-use crate::cli::layers::flags::{StackArgs, parse_bytes};
-use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::layers::flags::StackArgs;
+use crate::cli::output::failure::{Exit, Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json::SCHEMA_VERSION;
 use crate::cli::output::report::Report;
-use crate::cli::{GlobalArgs, Outcome};
+use crate::cli::output::words::human_bytes;
 
 /// Fill, list, shrink and verify the cache of extracted layers
 #[derive(Debug, Args)]

@@ -2,18 +2,16 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest as _, Sha256};
 
 use slashopt::archive::Strictness;
 use slashopt::collisions::{Class, Collisions, SameBytes};
 use slashopt::host::error::Abandoned;
 use slashopt::host::extract::destination::{Destination, Found, Replace};
-use slashopt::host::extract::extraction::{Extraction, Progress, read_umask};
+use slashopt::host::extract::extraction::{Extraction, read_umask};
 use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::host::system::cache_folder::CacheFolder;
@@ -23,11 +21,16 @@ use slashopt::plan::{ExtractPlan, OnCollision, OnTypeConflict};
 use slashopt::summary::Summary;
 
 use crate::cli::layers::args::LayerArgs;
-use crate::cli::layers::flags::{StackArgs, classify, tree_warnings, waived};
-use crate::cli::output::failure::Failure;
+use crate::cli::layers::flags::StackArgs;
+use crate::cli::layers::load::classify;
+use crate::cli::layers::warnings::{tree_warnings, waived};
+use crate::cli::output::failure::{Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json;
+use crate::cli::output::progress::with_progress;
 use crate::cli::output::report::Report;
-use crate::cli::{GlobalArgs, Outcome};
+use crate::cli::output::words::grouped;
+use crate::cli::output::words::human_bytes;
 
 const WHAT: &str = "cannot extract";
 
@@ -190,34 +193,6 @@ pub(crate) fn content_digest(
         .into()
 }
 
-/// Shows how far the work is while it is done, if that takes long enough to be seen.
-pub(crate) fn with_progress<T>(is_shown: bool, bytes: u64, work: impl FnOnce(&Progress) -> T) -> T {
-    let progress = Progress::default();
-    if !is_shown {
-        return work(&progress);
-    }
-    let is_done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let watcher = scope.spawn(|| {
-            // The template is a constant; without one the bar is plain.
-            let style =
-                ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left")
-                    .unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = ProgressBar::new(bytes).with_style(style);
-            std::thread::park_timeout(Duration::from_millis(200));
-            while !is_done.load(Ordering::Relaxed) {
-                bar.set_position(progress.bytes.load(Ordering::Relaxed));
-                std::thread::park_timeout(Duration::from_millis(50));
-            }
-            bar.finish_and_clear();
-        });
-        let result = work(&progress);
-        is_done.store(true, Ordering::Relaxed);
-        watcher.thread().unpark();
-        result
-    })
-}
-
 /// What there is to tell.
 struct Done<'d> {
     arguments: &'d ExtractArgs,
@@ -288,34 +263,4 @@ impl Done<'_> {
             "warnings": self.warnings,
         })
     }
-}
-
-/// `1234567` as `1,234,567`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.char_indices() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Bytes as people read them.
-#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-pub(crate) fn human_bytes(bytes: u64) -> String {
-    let mut amount = bytes as f64;
-    for unit in ["bytes", "KiB", "MiB"] {
-        if amount < 1024.0 {
-            return if unit == "bytes" {
-                format!("{bytes} {unit}")
-            } else {
-                format!("{amount:.1} {unit}")
-            };
-        }
-        amount /= 1024.0;
-    }
-    format!("{amount:.1} GiB")
 }

@@ -18,13 +18,15 @@ use slashopt::quota::{self, QuotaExceeded};
 use slashopt::summary::Summary;
 
 use super::archive::{LevelArgs, Place, Writing};
-use super::extract::{grouped, human_bytes};
 use crate::cli::layers::args::LayerArgs;
-use crate::cli::layers::flags::{StackArgs, classify, tree_warnings, waived};
-use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::layers::flags::StackArgs;
+use crate::cli::layers::load::classify;
+use crate::cli::layers::warnings::{tree_warnings, waived};
+use crate::cli::output::failure::{Exit, Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json;
 use crate::cli::output::report::Report;
-use crate::cli::{GlobalArgs, Outcome};
+use crate::cli::output::words::{grouped, human_bytes};
 
 const WHAT: &str = "cannot flatten";
 

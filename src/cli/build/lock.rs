@@ -19,15 +19,15 @@ use slashopt::layer::LayerId;
 use slashopt::registry::LayerVersion;
 use slashopt::runtime::{Architecture, Runtime};
 
-use crate::cli::explain::check::parse_architecture;
+use crate::cli::args::runtime::{RUNTIME_HELP, named_runtime};
+use crate::cli::args::values::parse_architecture;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
 use crate::cli::layers::lock_file::{Lock, LockedLayer, LockedSource};
-use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::failure::{Exit, Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json::SCHEMA_VERSION;
 use crate::cli::output::report::Report;
-use crate::cli::run::env::{RUNTIME_HELP, named_runtime};
-use crate::cli::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot lock the layers";
 const ARCHITECTURE_HELP: &str =

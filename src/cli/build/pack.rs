@@ -23,12 +23,13 @@ use slashopt::runtime::{Architecture, Family, Runtime};
 use slashopt::timestamp::Timestamp;
 
 use super::archive::{LevelArgs, Place, Writing};
-use crate::cli::explain::check::{self, parse_architecture, text};
+use crate::cli::args::runtime::{RUNTIME_HELP, named_runtime};
+use crate::cli::args::values::parse_architecture;
+use crate::cli::explain::check::{self, text};
 use crate::cli::layers::flags::{Quota, thread_pool};
-use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::failure::{Exit, Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::report::Report;
-use crate::cli::run::env::{RUNTIME_HELP, named_runtime};
-use crate::cli::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot pack";
 // Not a doc comment, where the name would need backticks, which help does not have.

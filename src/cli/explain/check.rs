@@ -1,6 +1,6 @@
 //! `check`: what would fail or mislead in the cloud.
 
-mod annotations;
+pub(crate) mod annotations;
 pub(crate) mod text;
 
 use std::collections::{HashMap, HashSet};
@@ -29,13 +29,16 @@ use slashopt::plan::OnTypeConflict;
 use slashopt::quota::QuotaExceeded;
 use slashopt::runtime::{Architecture, Runtime};
 
+use crate::cli::args::runtime::RUNTIME_HELP;
+use crate::cli::args::values::ARCHITECTURE_HELP;
+use crate::cli::args::values::assignments;
+use crate::cli::args::values::parse_architecture;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
-use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::failure::{Exit, Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::report::Report;
 use crate::cli::output::words::count;
-use crate::cli::run::env::{RUNTIME_HELP, assignments};
-use crate::cli::{GlobalArgs, Outcome};
 use annotations::{github, sarif};
 use text::Shown;
 
@@ -44,9 +47,6 @@ const TYPE_CONFLICT: &str = "type-conflict";
 
 const WHAT: &str = "cannot check the layers";
 
-// Not doc comments, where the names would need backticks, which help does not have.
-pub(crate) const ARCHITECTURE_HELP: &str =
-    "Judge for this architecture: x86_64 or arm64 [default: x86_64]";
 const SET_HELP: &str = "Say how the function is configured, such as \
     AWS_LAMBDA_EXEC_WRAPPER=/opt/wrapper (can be repeated)";
 
@@ -276,10 +276,7 @@ fn tell_rules(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -> Ou
     if global.is_json() {
         report.json(&text::rules_json(&rules))?;
     } else if arguments.explain.is_some() {
-        let explained: String = rules
-            .iter()
-            .map(|rule| text::explained(rule))
-            .collect();
+        let explained: String = rules.iter().map(|rule| text::explained(rule)).collect();
         report.result(explained.as_bytes())?;
     } else {
         report.result(text::listed_rules(&rules).as_bytes())?;
@@ -332,15 +329,4 @@ fn parse_format(format: Option<&str>) -> Result<Format, Failure> {
         ))
         .hint("this command prints `text`, `json`, `sarif` or `github`")),
     }
-}
-
-pub(crate) fn parse_architecture(typed: &str) -> Result<Architecture, String> {
-    typed
-        .parse()
-        .map_err(
-            |unknown: slashopt::runtime::UnknownArchitecture| match unknown.suggestion {
-                Some(meant) => format!("Lambda has x86_64 and arm64; did you mean {meant}?"),
-                None => "Lambda has x86_64 and arm64".to_owned(),
-            },
-        )
 }

@@ -20,11 +20,12 @@ use slashopt::plan::{OnCollision, OnTypeConflict};
 use slashopt::runtime::Runtime;
 
 use crate::cli::layers::args::LayerArgs;
-use crate::cli::layers::flags::{StackArgs, classify};
-use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::layers::flags::StackArgs;
+use crate::cli::layers::load::classify;
+use crate::cli::output::failure::{Exit, Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json as shape;
 use crate::cli::output::report::Report;
-use crate::cli::{GlobalArgs, Outcome};
 use packages::Contests;
 
 const WHAT: &str = "cannot compare the layers";

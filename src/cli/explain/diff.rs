@@ -23,10 +23,10 @@ use slashopt::packages::{Package, PackageId, Packages};
 use super::collisions::packages::version_json;
 use crate::cli::layers::args::{LayerArgs, LayersRegistry};
 use crate::cli::layers::flags::StackArgs;
-use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::failure::{Exit, Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json as shape;
 use crate::cli::output::report::Report;
-use crate::cli::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot compare";
 const LEFT: &str = "cannot compare: the left side";

@@ -15,14 +15,14 @@ use slashopt::packages::Packages;
 use slashopt::path::Escaped;
 
 use super::inventory::Inventory;
+use crate::cli::args::runtime::RUNTIME_HELP;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
-use crate::cli::output::failure::Failure;
+use crate::cli::output::failure::{Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json as shape;
 use crate::cli::output::report::Report;
 use crate::cli::output::words::legend;
-use crate::cli::run::env::RUNTIME_HELP;
-use crate::cli::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot list";
 

@@ -24,13 +24,15 @@ use slashopt::path::Escaped;
 use slashopt::quota::MAX_UNZIPPED_BYTES;
 use slashopt::runtime::Architecture;
 
-use super::check::{ARCHITECTURE_HELP, parse_architecture, read_everything};
+use super::check::read_everything;
+use crate::cli::args::runtime::RUNTIME_HELP;
+use crate::cli::args::values::{ARCHITECTURE_HELP, parse_architecture};
 use crate::cli::layers::args::LayerArgs;
-use crate::cli::layers::flags::{StackArgs, classify};
-use crate::cli::output::failure::Failure;
+use crate::cli::layers::flags::StackArgs;
+use crate::cli::layers::load::classify;
+use crate::cli::output::failure::{Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::report::Report;
-use crate::cli::run::env::RUNTIME_HELP;
-use crate::cli::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot make the report";
 

@@ -21,14 +21,15 @@ use slashopt::merge::{MergedTree, Origin};
 use slashopt::path::{Escaped, LayerPath};
 use slashopt::runtime::Architecture;
 
-use super::check::parse_architecture;
+use crate::cli::args::runtime::RUNTIME_HELP;
+use crate::cli::args::values::parse_architecture;
 use crate::cli::layers::args::LayerArgs;
-use crate::cli::layers::flags::{StackArgs, classify};
-use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::layers::flags::StackArgs;
+use crate::cli::layers::load::classify;
+use crate::cli::output::failure::{Exit, Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json as shape;
 use crate::cli::output::report::Report;
-use crate::cli::run::env::RUNTIME_HELP;
-use crate::cli::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot look it up";
 

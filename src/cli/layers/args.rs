@@ -16,9 +16,9 @@ use slashopt::runtime::{Architecture, Runtime};
 
 use super::flags::StackArgs;
 use super::lock_file::Lock;
+use crate::cli::args::runtime::named_runtime;
 use crate::cli::output::failure::Failure;
 use crate::cli::output::report::Report;
-use crate::cli::run::env::named_runtime;
 
 /// Not a doc comment, where the variable would need backticks, which help does not have.
 const LAYER_HELP: &str = "Layers in merge order, the first is lowest: zip files, directories, - for a zip on \
@@ -47,7 +47,7 @@ pub(crate) struct LayerArgs {
 
 /// Where layers are looked for that are no files.
 #[cfg(feature = "registry")]
-pub(crate) type LayersRegistry = crate::cli::registry::StoreArgs;
+pub(crate) type LayersRegistry = super::store::StoreArgs;
 /// This build has no registry to look in.
 #[cfg(not(feature = "registry"))]
 #[derive(Clone, Debug, Default, Args)]

@@ -6,22 +6,14 @@ use clap::{Args, ValueEnum};
 use rayon::ThreadPool;
 
 use slashopt::archive::Strictness;
-use slashopt::collisions::{Collisions, SameBytes};
 use slashopt::digest::Digest;
 use slashopt::host::cache::Cache;
-use slashopt::host::read::compare;
-use slashopt::host::read::stack::{LayerInput, LoadOptions, LoadedStack};
-use slashopt::host::system::budget::{Budget, thread_count};
+use slashopt::host::system::budget::thread_count;
 use slashopt::host::system::cache_folder::CacheFolder;
-use slashopt::merge::MergedTree;
-use slashopt::path::Escaped;
 use slashopt::plan::{self, Limits};
-use slashopt::quota::{self, Weight};
-use slashopt::summary::{Paths, Summary};
 
-use super::args::LayerArgs;
+use crate::cli::args::values::parse_bytes;
 use crate::cli::output::failure::{Exit, Failure};
-use crate::cli::output::report::Report;
 
 /// How layers are read and merged.
 #[derive(Debug, Args)]
@@ -129,112 +121,6 @@ impl StackArgs {
     pub(crate) fn pool(&self) -> Result<ThreadPool, Failure> {
         thread_pool(self.threads)
     }
-
-    /// Reads the layers, and judges them by AWS's quotas.
-    pub(crate) fn load(
-        &self,
-        layers: &LayerArgs,
-        what: &str,
-        pool: &ThreadPool,
-        budget: &Budget,
-        report: &Report,
-    ) -> Result<LoadedStack, Failure> {
-        let loaded = self.load_whatever_the_quotas(layers, what, pool, budget, report)?;
-        self.judge_quotas(&loaded, what, report)?;
-        Ok(loaded)
-    }
-
-    /// Reads the layers, and says what was waived for them.
-    pub(crate) fn load_whatever_the_quotas(
-        &self,
-        layers: &LayerArgs,
-        what: &str,
-        pool: &ThreadPool,
-        budget: &Budget,
-        report: &Report,
-    ) -> Result<LoadedStack, Failure> {
-        let loaded = self.read(layers, what, pool, budget)?;
-        for (id, layer) in loaded.stack.in_merge_order() {
-            for refusal in layer.admitted() {
-                report.warning(&format!("{}: {}", loaded.place(id), waived(refusal)));
-            }
-        }
-        Ok(loaded)
-    }
-
-    /// Reads the layers and says nothing of them.
-    pub(crate) fn read(
-        &self,
-        layers: &LayerArgs,
-        what: &str,
-        pool: &ThreadPool,
-        budget: &Budget,
-    ) -> Result<LoadedStack, Failure> {
-        let inputs = layers.inputs(self, what)?;
-        let is_cached = |input: &LayerInput| matches!(input, LayerInput::Cached { .. });
-        let cache = inputs
-            .iter()
-            .any(is_cached)
-            .then(|| self.cache(what))
-            .transpose()?;
-        let options = LoadOptions {
-            strictness: self.strictness(),
-            limits: self.limits(),
-            cache: cache.as_ref(),
-        };
-        pool.install(|| LoadedStack::load(inputs, options, budget))
-            .map_err(|error| layers.failure(what, error))
-    }
-
-    /// The quotas of AWS that the layers exceed; none with `--quota off`.
-    pub(crate) fn exceeded_quotas(&self, loaded: &LoadedStack) -> Vec<quota::QuotaExceeded> {
-        if self.quota == Quota::Off {
-            return Vec::new();
-        }
-        quota::judge(&loaded.stack, loaded.identities(), None)
-    }
-
-    fn judge_quotas(
-        &self,
-        loaded: &LoadedStack,
-        what: &str,
-        report: &Report,
-    ) -> Result<(), Failure> {
-        self.judge_weights(
-            &quota::weights(&loaded.stack, loaded.identities()),
-            what,
-            report,
-        )
-    }
-
-    pub(crate) fn judge_weights(
-        &self,
-        weights: &[Weight<'_>],
-        what: &str,
-        report: &Report,
-    ) -> Result<(), Failure> {
-        if self.quota == Quota::Off {
-            return Ok(());
-        }
-        let exceeded = quota::judge_weights(weights, None);
-        if self.quota == Quota::Error
-            && let Some(first) = exceeded.first()
-        {
-            let mut failure = Failure::new(
-                Exit::Refused,
-                format!("{what}: AWS Lambda would refuse these layers: {first}"),
-            )
-            .hint("--quota warn goes on all the same");
-            if let quota::QuotaExceeded::Archive { layer } = first {
-                failure.layer = Some(*layer);
-            }
-            return Err(failure);
-        }
-        for quota in exceeded {
-            report.warning(&format!("AWS Lambda would refuse these layers: {quota}"));
-        }
-        Ok(())
-    }
 }
 
 /// As many threads.
@@ -250,103 +136,6 @@ pub(crate) fn thread_pool(threads: Option<u16>) -> Result<ThreadPool, Failure> {
             )
             .hint("ask for fewer with --threads")
         })
-}
-
-/// What was waived, for a warning.
-pub(crate) fn waived(refusal: &slashopt::archive::Refusal) -> String {
-    let entry = refusal.entry.as_ref();
-    accepted(entry.map(|entry| entry.name.as_slice()), &refusal.rule)
-}
-
-/// What was accepted, and whose fault it is.
-pub(crate) fn accepted(entry: Option<&[u8]>, rule: &impl std::fmt::Display) -> String {
-    match entry {
-        Some(entry) => format!("entry `{}`: {rule} (accepted by --lenient)", Escaped(entry)),
-        None => format!("{rule} (accepted by --lenient)"),
-    }
-}
-
-/// Finds and classifies the collisions; what only the bytes can decide is read.
-pub(crate) fn classify(
-    loaded: &LoadedStack,
-    tree: &MergedTree<'_>,
-    means: SameBytes,
-    pool: &ThreadPool,
-    budget: &Budget,
-    what: &str,
-) -> Result<Collisions, Failure> {
-    compare::classify(loaded, tree, means, pool, budget).map_err(|error| Failure::host(what, error))
-}
-
-/// What a user should know of a merged tree before it is used.
-pub(crate) fn tree_warnings(summary: &Summary, on_collision: plan::OnCollision) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if on_collision == plan::OnCollision::Warn && summary.overridden.count > 0 {
-        warnings.push(overridden(summary));
-    }
-    for (paths, one, several) in [
-        (
-            &summary.unreadable,
-            "file is unreadable to Lambda's user",
-            "files are unreadable to Lambda's user",
-        ),
-        (
-            &summary.leaving,
-            "link leads out of /opt",
-            "links lead out of /opt",
-        ),
-    ] {
-        let Paths { count, examples } = paths;
-        if *count > 0 {
-            let what = if *count == 1 { one } else { several };
-            warnings.push(format!(
-                "{count} {what}: {}",
-                plan::listed(examples, *count)
-            ));
-        }
-    }
-    warnings
-}
-
-/// One line on what was overridden and matters. Conflicts of kind are named: nobody expects them.
-fn overridden(summary: &Summary) -> String {
-    let counts = summary.collisions;
-    let kinds = [
-        (counts.content, "with other content"),
-        (counts.mode, "with another mode"),
-        (counts.r#type, "by another kind of object"),
-    ];
-    let parts: Vec<String> = kinds
-        .into_iter()
-        .filter(|&(count, _)| count > 0)
-        .map(|(count, how)| format!("{count} {how}"))
-        .collect();
-    let Paths { count, examples } = &summary.conflicts;
-    let named = if *count == 0 {
-        String::new()
-    } else {
-        format!(": {}", plan::listed(examples, *count))
-    };
-    format!("later layers override paths: {}{named}", parts.join(", "))
-}
-
-/// A number of bytes as people type it: `1048576`, `512K`, `10G`, `1GiB`.
-pub(crate) fn parse_bytes(typed: &str) -> Result<u64, String> {
-    let digits = typed.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let factor: u64 = match typed.get(digits.len()..).unwrap_or_default() {
-        "" | "B" => 1,
-        "K" | "KiB" => 1 << 10,
-        "M" | "MiB" => 1 << 20,
-        "G" | "GiB" => 1 << 30,
-        "T" | "TiB" => 1 << 40,
-        unit => return Err(format!("`{unit}` is no unit: use K, M, G or T")),
-    };
-    let number: u64 = digits
-        .parse()
-        .map_err(|_| "it is not a whole number of bytes".to_owned())?;
-    number
-        .checked_mul(factor)
-        .ok_or_else(|| "it is too large".to_owned())
 }
 
 #[cfg(test)]

@@ -19,9 +19,9 @@ use slashopt::runtime::{Architecture, Runtime};
 
 use super::args::LayersRegistry;
 use super::flags::StackArgs;
+use crate::cli::args::runtime::find_runtime;
 use crate::cli::output::failure::{Exit, Failure, LOCK_AGAIN};
 use crate::cli::output::report::Report;
-use crate::cli::run::env::find_runtime;
 
 /// The form that is written; another one gets another number.
 const VERSION: u32 = 1;

@@ -4,7 +4,8 @@ use slashopt::host::cache::{Building, Policy, Ready};
 use slashopt::host::error::HostError;
 
 use super::args::LayerArgs;
-use super::flags::{StackArgs, accepted, tree_warnings};
+use super::flags::StackArgs;
+use super::warnings::{accepted, tree_warnings};
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;
 

@@ -11,8 +11,8 @@ use slashopt::host::store::{Location, Store, StoreError};
 use slashopt::registry::arn::Reference;
 use slashopt::registry::{ApiError, Code, LayerVersion, VersionArn, operations};
 
+use super::store::StoreArgs;
 use crate::cli::output::failure::{Exit, Failure};
-use crate::cli::registry::StoreArgs;
 
 /// What says that a name is meant of the registry and not of a file.
 const PREFIX: &str = "registry:";

@@ -365,3 +365,6 @@ fn hint_for(error: &HostError) -> Option<String> {
     };
     Some(hint.to_owned())
 }
+
+/// What a command gives: its exit status, or why it could not be done.
+pub(crate) type Outcome = Result<ExitCode, Failure>;

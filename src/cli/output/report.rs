@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::failure::{Exit, Failure};
+use super::global::{Color, GlobalArgs};
 use super::json::SCHEMA_VERSION;
-use crate::cli::{Color, GlobalArgs};
 
 /// Where results, warnings and failures go.
 #[derive(Debug)]

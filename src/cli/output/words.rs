@@ -1,6 +1,8 @@
 //! Words that several results share.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 
 use slashopt::layer::LayerStack;
 use slashopt::path::Escaped;
@@ -34,6 +36,54 @@ pub(crate) fn legend(stack: &LayerStack) -> String {
         let source = Escaped(layer.source.as_bytes());
         // Writing to a string does not fail.
         let _ = writeln!(text, "layer {}: {source}", id.number());
+    }
+    text
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.char_indices() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes as people read them.
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+pub(crate) fn human_bytes(bytes: u64) -> String {
+    let mut amount = bytes as f64;
+    for unit in ["bytes", "KiB", "MiB"] {
+        if amount < 1024.0 {
+            return if unit == "bytes" {
+                format!("{bytes} {unit}")
+            } else {
+                format!("{amount:.1} {unit}")
+            };
+        }
+        amount /= 1024.0;
+    }
+    format!("{amount:.1} GiB")
+}
+
+/// Bytes as a line of a terminal can show them: control characters and what is not UTF-8 escaped.
+pub(crate) fn shown(value: &OsStr) -> String {
+    let mut text = String::with_capacity(value.len());
+    for chunk in value.as_bytes().utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            if letter.is_control() {
+                text.extend(letter.escape_default());
+            } else {
+                text.push(letter);
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
     }
     text
 }

@@ -7,8 +7,9 @@ use serde_json::json;
 
 use slashopt::host::store::now;
 
-use super::super::{GlobalArgs, Outcome};
-use super::{Access, StoreArgs, Undone};
+use crate::cli::layers::store::{Access, StoreArgs, Undone};
+use crate::cli::output::failure::Outcome;
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json::SCHEMA_VERSION;
 use crate::cli::output::report::Report;
 

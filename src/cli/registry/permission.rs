@@ -9,9 +9,9 @@ use slashopt::registry::call::{Call, Fields, PermissionFields};
 use slashopt::registry::policy::ACTION;
 use slashopt::registry::{ApiError, Caller, Policy, Request, VersionArn, operations, policy};
 
-use super::super::{GlobalArgs, Outcome};
-use super::{Access, StoreArgs, Undone, version_reference};
-use crate::cli::output::failure::Failure;
+use crate::cli::layers::store::{Access, StoreArgs, Undone, version_reference};
+use crate::cli::output::failure::{Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json::SCHEMA_VERSION;
 use crate::cli::output::report::Report;
 

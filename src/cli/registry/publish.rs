@@ -14,11 +14,12 @@ use slashopt::path::Escaped;
 use slashopt::registry::call::{Call, ContentFields, Fields, PublishFields};
 use slashopt::registry::{Caller, Request};
 
-use super::super::{GlobalArgs, Outcome};
-use super::{Access, StoreArgs, Undone, shapes};
+use super::shapes;
 use crate::cli::build::pack;
-use crate::cli::layers::flags::waived;
-use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::layers::store::{Access, StoreArgs, Undone};
+use crate::cli::layers::warnings::waived;
+use crate::cli::output::failure::{Exit, Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json::SCHEMA_VERSION;
 use crate::cli::output::report::Report;
 

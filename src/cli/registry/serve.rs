@@ -9,9 +9,9 @@ use serde_json::json;
 
 use slashopt::host::serve::{Keys, Objects, Options, ServeError, serve};
 
-use super::super::{GlobalArgs, Outcome};
-use super::StoreArgs;
-use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::layers::store::StoreArgs;
+use crate::cli::output::failure::{Exit, Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json::SCHEMA_VERSION;
 use crate::cli::output::report::Report;
 

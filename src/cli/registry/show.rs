@@ -14,9 +14,10 @@ use slashopt::registry::call::{Call, Fields, ListCall};
 use slashopt::registry::request::Listing;
 use slashopt::registry::{Code, LayerVersion, Request, operations};
 
-use super::super::{GlobalArgs, Outcome};
-use super::{Access, StoreArgs, Undone, reference, shapes, version_reference};
-use crate::cli::output::failure::{Exit, Failure};
+use super::shapes;
+use crate::cli::layers::store::{Access, StoreArgs, Undone, reference, version_reference};
+use crate::cli::output::failure::{Exit, Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json::SCHEMA_VERSION;
 use crate::cli::output::report::Report;
 

@@ -1,41 +1,38 @@
 //! `env`: print the runtime environment.
 
 pub(crate) mod explanation;
-mod formats;
+pub(crate) mod formats;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use slashopt::environment::{
-    Assignment, Caller, Environment, EnvironmentError, LeftOutReason, OPT, Places, Request, Target,
-    VAR_TASK, environment, implied_runtimes,
+    Caller, Environment, EnvironmentError, LeftOutReason, OPT, Places, Request, VAR_TASK,
+    environment,
 };
 use slashopt::host::exec::places::{DiskPlaces, loader_directories};
 use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::merge::MergedTree;
-use slashopt::runtime::Runtime;
 
+use crate::cli::args::runtime::RUNTIME_HELP;
+use crate::cli::args::runtime::named_runtime;
+use crate::cli::args::runtime::required_runtime;
+use crate::cli::args::target::TargetArg;
+use crate::cli::args::values::BASE_PATH;
+use crate::cli::args::values::absolute;
+use crate::cli::args::values::assignments;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
-use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::failure::{Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::report::Report;
-use crate::cli::{GlobalArgs, Outcome};
-use explanation::shown;
+pub(crate) use crate::cli::output::words::shown;
 use formats::{Format, Shape};
 
 const WHAT: &str = "cannot compute the environment";
-
-/// The variable in which AWS's images, and functions, carry their runtime.
-pub(crate) const EXECUTION_ENVIRONMENT: &str = "AWS_EXECUTION_ENV";
-/// What most distributions give to a process that has no `PATH`.
-pub(crate) const BASE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Not a doc comment, where the variable would need backticks, which help does not have.
-pub(crate) const RUNTIME_HELP: &str =
-    "Use this runtime, such as python3.12 [default: what AWS_EXECUTION_ENV names]";
 
 /// Print the runtime environment that the layers give
 #[derive(Debug, Args)]
@@ -79,27 +76,6 @@ pub(crate) struct EnvArgs {
     base_path: OsString,
     #[command(flatten)]
     stack: StackArgs,
-}
-
-/// For whom the environment is, as typed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum TargetArg {
-    /// Stock interpreters on this machine or in a container, in Lambda's search order
-    Host,
-    /// Exactly what a function sees on Lambda
-    Lambda,
-    /// What Lambda gives to the runtime's own bootstrap
-    Bootstrap,
-}
-
-impl From<TargetArg> for Target {
-    fn from(target: TargetArg) -> Self {
-        match target {
-            TargetArg::Host => Self::Host,
-            TargetArg::Lambda => Self::Lambda,
-            TargetArg::Bootstrap => Self::Bootstrap,
-        }
-    }
 }
 
 pub(crate) fn run(arguments: &EnvArgs, global: &GlobalArgs, report: &Report) -> Outcome {
@@ -196,19 +172,6 @@ fn places_on_disk<'p>(
     places
 }
 
-/// The path as a search path can hold it: absolute, whatever the working directory will be.
-pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path).map_err(|error| {
-        Failure::new(
-            Exit::Machine,
-            format!(
-                "cannot make the path absolute: `{}`: {error}",
-                shown(path.as_os_str())
-            ),
-        )
-    })
-}
-
 /// The caller's variables as far as the shape of the result may depend on them.
 fn head_of_paths(shape: Shape, base_path: &OsStr) -> Caller {
     match shape {
@@ -221,66 +184,6 @@ fn head_of_paths(shape: Shape, base_path: &OsStr) -> Caller {
         Shape::Explanation => Caller::reading(std::env::var_os),
         Shape::Variables(_) | Shape::ExplainedJson => Caller::with_path(base_path),
     }
-}
-
-/// The runtime that was named; where none is, what to do about it.
-pub(crate) fn required_runtime(
-    named: Option<&'static Runtime>,
-    in_root: &dyn Places,
-) -> Result<&'static Runtime, Failure> {
-    if let Some(runtime) = named {
-        return Ok(runtime);
-    }
-    let failure = Failure::usage("cannot choose the runtime: --runtime: none is given");
-    let implied: Vec<String> = implied_runtimes(in_root)
-        .iter()
-        .map(|runtime| format!("`--runtime {runtime}`"))
-        .collect();
-    Err(failure.hint(if implied.is_empty() {
-        "name it, for example `--runtime python3.13`, or set SLASHOPT_RUNTIME".to_owned()
-    } else {
-        format!("the folders in the root suggest {}", implied.join(" or "))
-    }))
-}
-
-/// The runtime that was asked for, or the one in which we run, if any is named.
-pub(crate) fn named_runtime(asked: Option<&str>) -> Result<Option<&'static Runtime>, Failure> {
-    if let Some(identifier) = asked.filter(|identifier| !identifier.is_empty()) {
-        return find_runtime(identifier, "--runtime").map(Some);
-    }
-    let here = std::env::var(EXECUTION_ENVIRONMENT).unwrap_or_default();
-    Runtime::identifier_in(&here)
-        .map(|identifier| find_runtime(identifier, EXECUTION_ENVIRONMENT))
-        .transpose()
-}
-
-pub(crate) fn find_runtime(identifier: &str, named_by: &str) -> Result<&'static Runtime, Failure> {
-    Runtime::find(identifier).map_err(|unknown| {
-        let message = format!(
-            "cannot choose the runtime: {named_by}: `{identifier}` is not a runtime of Lambda"
-        );
-        Failure::usage(message).hint(match unknown.suggestion {
-            Some(meant) if meant.eq_ignore_ascii_case(identifier) => {
-                format!("write `{meant}`: identifiers are case-sensitive")
-            }
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => {
-                let supported = Runtime::all()
-                    .iter()
-                    .filter(|runtime| runtime.is_supported());
-                let identifiers: Vec<&str> = supported.map(|runtime| runtime.identifier).collect();
-                format!("Lambda supports {}", identifiers.join(", "))
-            }
-        })
-    })
-}
-
-/// The assignments that were typed with a flag.
-pub(crate) fn assignments(texts: &[OsString], flag: &str) -> Result<Vec<Assignment>, Failure> {
-    let parsed = texts.iter().map(|text| Assignment::parse(text));
-    parsed.collect::<Result<_, _>>().map_err(|error| {
-        Failure::usage(error.to_string()).hint(format!("write `{flag} NAME=VALUE`"))
-    })
 }
 
 /// Why no environment can be computed, or AWS would not take the configuration.

@@ -1,6 +1,6 @@
 //! `exec`: run a command with the layers at `/opt`. The command takes the place of this process.
 
-mod command;
+pub(crate) mod command;
 mod extracted;
 pub(crate) mod mounted;
 
@@ -12,14 +12,16 @@ use clap::Args;
 use slashopt::environment::{OPT, VAR_TASK};
 use slashopt::host::exec::namespace::{Space, drop_power};
 use slashopt::host::exec::process::{Identity, become_user};
-use slashopt::host::mount::Calls;
 
-use super::env::{RUNTIME_HELP, TargetArg, absolute};
+use crate::cli::args::runtime::RUNTIME_HELP;
+use crate::cli::args::target::TargetArg;
+use crate::cli::args::values::absolute;
+use crate::cli::args::values::calls;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
-use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::failure::{Exit, Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::report::Report;
-use crate::cli::{GlobalArgs, Outcome};
 use command::{Start, not_started};
 use mounted::{Ground, Wanted};
 
@@ -214,14 +216,6 @@ fn existing(directory: &Path) -> Result<PathBuf, Failure> {
     } else {
         Err(failed("it is not a directory"))
     }
-}
-
-/// The newest calls to mount with; a variable for tests holds them back, as an older kernel would.
-pub(crate) fn calls() -> Calls {
-    std::env::var("SLASHOPT_MOUNT_CALLS")
-        .ok()
-        .and_then(|name| Calls::named(&name))
-        .unwrap_or_default()
 }
 
 /// Wrong usage of `exec` ends with its own status: the command's would be taken for one of ours.

@@ -30,7 +30,7 @@ pub(crate) fn add(
             .hooks()
             .map_err(|error| crate::cli::output::failure::Failure::host(what, error))?;
         // Programs go elsewhere before they start an interpreter.
-        super::env::absolute(&hooks)
+        crate::cli::args::values::absolute(&hooks)
     });
     let directory = match kept {
         Ok(directory) if !directory.as_os_str().as_bytes().contains(&b':') => directory,

@@ -10,15 +10,14 @@ use slashopt::environment::OPT;
 use slashopt::host::mount::MountError;
 use slashopt::host::mount::persistent::{self, Standing, UnmountError, standing_at};
 
-use super::env::absolute;
-use super::exec::calls;
 use super::exec::mounted::Prepared;
+use crate::cli::args::values::{absolute, calls};
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
-use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::failure::{Exit, Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json::SCHEMA_VERSION;
 use crate::cli::output::report::Report;
-use crate::cli::{GlobalArgs, Outcome};
 
 const EXEC_NEEDS_NO_RIGHTS: &str =
     "`slashopt exec LAYER... -- COMMAND` mounts them for one command, and needs no rights";

@@ -15,11 +15,12 @@ use slashopt::host::exec::probe::{
 use slashopt::host::mount::Calls;
 use slashopt::host::system::cache_folder::CacheFolder;
 
-use super::env::absolute;
 use super::mount_advice::{Attempt, cure_of};
+use crate::cli::args::values::absolute;
+use crate::cli::output::failure::Outcome;
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json::SCHEMA_VERSION;
 use crate::cli::output::report::Report;
-use crate::cli::{GlobalArgs, Outcome};
 
 /// Try which ways of mounting work here, and say why the others do not
 #[derive(Debug, Args)]

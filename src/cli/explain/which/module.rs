@@ -13,11 +13,11 @@ use slashopt::modules::{self, Asker, Candidate, Resolution};
 use slashopt::packages::{Package, Packages};
 
 use super::WhichArgs;
-use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::args::runtime::required_runtime;
+use crate::cli::output::failure::{Exit, Failure, Outcome};
+use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json as shape;
 use crate::cli::output::report::Report;
-use crate::cli::run::env::required_runtime;
-use crate::cli::{GlobalArgs, Outcome};
 
 const WHAT: &str = "cannot look it up";
 

@@ -1,9 +1,8 @@
 //! An environment explained to the person who wonders why something is found, or is not.
 
-use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::os::unix::ffi::OsStrExt as _;
 
+pub(crate) use crate::cli::run::env::shown;
 use slashopt::environment::{
     Environment, LeftOut, LeftOutReason, Presence, SearchEntry, Target, Variable,
 };
@@ -139,22 +138,4 @@ fn aligned(lines: &[Line], out: &mut String) {
         }
         line(&format!("{text}  {rule}"), out);
     }
-}
-
-/// Bytes as a line of a terminal can show them: control characters and what is not UTF-8 escaped.
-pub(crate) fn shown(value: &OsStr) -> String {
-    let mut text = String::with_capacity(value.len());
-    for chunk in value.as_bytes().utf8_chunks() {
-        for letter in chunk.valid().chars() {
-            if letter.is_control() {
-                text.extend(letter.escape_default());
-            } else {
-                text.push(letter);
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02x}");
-        }
-    }
-    text
 }

@@ -17,9 +17,10 @@ use slashopt::host::mount::Lower;
 use slashopt::runtime::{Family, Runtime};
 
 use super::{ExecArgs, WHAT};
+use crate::cli::args::values::{BASE_PATH, assignments};
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;
-use crate::cli::run::env::{BASE_PATH, assignments, not_possible, warn_of_left_out};
+use crate::cli::run::env::{not_possible, warn_of_left_out};
 
 /// The program in AWS's base images that starts a function.
 const RUNTIME_BOOTSTRAP: &str = "/var/runtime/bootstrap";
@@ -279,7 +280,7 @@ impl Start<'_> {
             .flatten()
             .flatten()
             .filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_dir()))
-            .map(|entry| crate::cli::run::env::explanation::shown(&entry.file_name()))
+            .map(|entry| crate::cli::output::words::shown(&entry.file_name()))
             .collect();
         names.sort_unstable();
         let are = if names.len() == 1 {
@@ -300,7 +301,7 @@ impl Start<'_> {
 /// Why the command did not start, in the words of `env(1)`.
 pub(crate) fn not_started(command: &Command, error: Errno) -> Failure {
     let name = command.arguments.first().cloned().unwrap_or_default();
-    let name = crate::cli::run::env::explanation::shown(&name);
+    let name = crate::cli::output::words::shown(&name);
     let exit = match error {
         Errno::ENOENT | Errno::ENOTDIR => Exit::NotFound,
         _ => Exit::NotExecutable,

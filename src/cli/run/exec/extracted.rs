@@ -18,7 +18,9 @@ use slashopt::summary::Summary;
 use super::WHAT;
 use crate::cli::build::extract::content_digest;
 use crate::cli::layers::args::LayerArgs;
-use crate::cli::layers::flags::{StackArgs, classify, tree_warnings, waived};
+use crate::cli::layers::flags::StackArgs;
+use crate::cli::layers::load::classify;
+use crate::cli::layers::warnings::{tree_warnings, waived};
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;
 

@@ -14,11 +14,11 @@ use slashopt::host::mount::{Calls, Lower, MountError};
 
 use super::command::Start;
 use super::{ExecArgs, WHAT, extracted};
+use crate::cli::args::values::absolute;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;
-use crate::cli::run::env::absolute;
 use crate::cli::run::mount_advice::{self, Attempt};
 
 /// What a mount of `exec` calls its source.

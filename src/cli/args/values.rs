@@ -1,0 +1,77 @@
+//! Values as they are typed: paths, sizes, architectures, assignments.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use slashopt::environment::Assignment;
+use slashopt::host::mount::Calls;
+use slashopt::runtime::Architecture;
+
+use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::words::shown;
+
+/// What most distributions give to a process that has no `PATH`.
+pub(crate) const BASE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The assignments that were typed with a flag.
+pub(crate) fn assignments(texts: &[OsString], flag: &str) -> Result<Vec<Assignment>, Failure> {
+    let parsed = texts.iter().map(|text| Assignment::parse(text));
+    parsed.collect::<Result<_, _>>().map_err(|error| {
+        Failure::usage(error.to_string()).hint(format!("write `{flag} NAME=VALUE`"))
+    })
+}
+
+/// The path as a search path can hold it: absolute, whatever the working directory will be.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| {
+        Failure::new(
+            Exit::Machine,
+            format!(
+                "cannot make the path absolute: `{}`: {error}",
+                shown(path.as_os_str())
+            ),
+        )
+    })
+}
+
+// Not doc comments, where the names would need backticks, which help does not have.
+pub(crate) const ARCHITECTURE_HELP: &str =
+    "Judge for this architecture: x86_64 or arm64 [default: x86_64]";
+
+pub(crate) fn parse_architecture(typed: &str) -> Result<Architecture, String> {
+    typed
+        .parse()
+        .map_err(
+            |unknown: slashopt::runtime::UnknownArchitecture| match unknown.suggestion {
+                Some(meant) => format!("Lambda has x86_64 and arm64; did you mean {meant}?"),
+                None => "Lambda has x86_64 and arm64".to_owned(),
+            },
+        )
+}
+
+/// A number of bytes as people type it: `1048576`, `512K`, `10G`, `1GiB`.
+pub(crate) fn parse_bytes(typed: &str) -> Result<u64, String> {
+    let digits = typed.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let factor: u64 = match typed.get(digits.len()..).unwrap_or_default() {
+        "" | "B" => 1,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
+        "T" | "TiB" => 1 << 40,
+        unit => return Err(format!("`{unit}` is no unit: use K, M, G or T")),
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "it is not a whole number of bytes".to_owned())?;
+    number
+        .checked_mul(factor)
+        .ok_or_else(|| "it is too large".to_owned())
+}
+
+/// The newest calls to mount with; a variable for tests holds them back, as an older kernel would.
+pub(crate) fn calls() -> Calls {
+    std::env::var("SLASHOPT_MOUNT_CALLS")
+        .ok()
+        .and_then(|name| Calls::named(&name))
+        .unwrap_or_default()
+}
