@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::Cli;
 use super::output::failure::{Exit, Failure, Outcome};
 use super::output::report::Report;
 
@@ -34,26 +33,27 @@ pub(crate) struct ManArgs {
     into: Option<PathBuf>,
 }
 
-pub(crate) fn completions(arguments: &CompletionsArgs, report: &Report) -> Outcome {
+/// Prints a script that completes the command line of `program`.
+pub(crate) fn completions(
+    arguments: &CompletionsArgs,
+    mut program: Command,
+    report: &Report,
+) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(
-        arguments.shell,
-        &mut Cli::command(),
-        "slashopt",
-        &mut script,
-    );
+    clap_complete::generate(arguments.shell, &mut program, "slashopt", &mut script);
     report.result(&script)?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn man(arguments: &ManArgs, report: &Report) -> Outcome {
+/// Prints the manual page of `program`, or writes a page for each of its commands.
+pub(crate) fn man(arguments: &ManArgs, program: Command, report: &Report) -> Outcome {
     let failed = |error| Failure::new(Exit::Machine, format!("cannot write the manual: {error}"));
     if let Some(folder) = &arguments.into {
-        clap_mangen::generate_to(Cli::command(), folder).map_err(failed)?;
+        clap_mangen::generate_to(program, folder).map_err(failed)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command())
+    clap_mangen::Man::new(program)
         .render(&mut page)
         .map_err(failed)?;
     report.result(&page)?;

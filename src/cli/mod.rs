@@ -65,7 +65,7 @@ enum Command {
     Cache(build::cache::CacheArgs),
     Extract(build::extract::ExtractArgs),
     Env(run::env::EnvArgs),
-    Exec(Box<run::exec::ExecArgs>),
+    Exec(Box<run::exec::args::ExecArgs>),
     Flatten(build::flatten::FlattenArgs),
     List(explain::list::ListArgs),
     Lock(build::lock::LockArgs),
@@ -74,7 +74,7 @@ enum Command {
     Probe(run::probe::ProbeArgs),
     Umount(run::mount::UmountArgs),
     Pack(build::pack::PackArgs),
-    Which(explain::which::WhichArgs),
+    Which(explain::which::args::WhichArgs),
     Check(explain::check::CheckArgs),
     Collisions(explain::collisions::CollisionsArgs),
     Diff(explain::diff::DiffArgs),
@@ -93,7 +93,7 @@ enum Command {
 #[derive(Debug, Parser)]
 struct ExecLine {
     #[command(flatten)]
-    arguments: run::exec::ExecArgs,
+    arguments: run::exec::args::ExecArgs,
     #[command(flatten)]
     global: GlobalArgs,
 }
@@ -167,9 +167,11 @@ pub(crate) fn main() -> ExitCode {
         #[cfg(feature = "registry")]
         Command::Registry(arguments) => registry::run(&arguments, &cli.global, &report),
         #[cfg(feature = "documentation")]
-        Command::Completions(arguments) => documentation::completions(&arguments, &report),
+        Command::Completions(arguments) => {
+            documentation::completions(&arguments, Cli::command(), &report)
+        }
         #[cfg(feature = "documentation")]
-        Command::Man(arguments) => documentation::man(&arguments, &report),
+        Command::Man(arguments) => documentation::man(&arguments, Cli::command(), &report),
     };
     match outcome {
         Ok(code) => code,

@@ -2,6 +2,7 @@
 
 mod csv;
 pub(crate) mod packages;
+mod report;
 mod text;
 
 use std::process::ExitCode;
@@ -9,16 +10,16 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use slashopt::collisions::{Collision, Collisions, Explanation, SameBytes};
+use slashopt::collisions::{Collision, Explanation, SameBytes};
 use slashopt::environment::implied_runtimes;
 use slashopt::host::read::inspect::facts_of_several;
-use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::merge::{MergedTree, Origin};
 use slashopt::packages::{Cures, Packages};
 use slashopt::plan::{OnCollision, OnTypeConflict};
 use slashopt::runtime::Runtime;
 
+use crate::cli::explain::collisions::report::Found;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
 use crate::cli::layers::load::classify;
@@ -56,20 +57,6 @@ pub(crate) struct CollisionsArgs {
     all: bool,
     #[command(flatten)]
     stack: StackArgs,
-}
-
-/// Everything that is known of the collisions of a stack.
-#[derive(Clone, Copy)]
-pub(crate) struct Found<'a> {
-    pub(crate) loaded: &'a LoadedStack,
-    pub(crate) tree: &'a MergedTree<'a>,
-    pub(crate) collisions: &'a Collisions,
-    pub(crate) packages: &'a Packages,
-    pub(crate) explanation: &'a Explanation,
-    pub(crate) cures: &'a Cures<'a>,
-    pub(crate) runtime: Option<&'static Runtime>,
-    /// Nobody named the runtime: the folders of the layers speak for no other one.
-    pub(crate) is_assumed: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

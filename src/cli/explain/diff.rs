@@ -1,5 +1,6 @@
 //! `diff`: what changed between two layers, or two stacks.
 
+mod compared;
 mod text;
 
 use std::ffi::{OsStr, OsString};
@@ -15,13 +16,14 @@ use slashopt::diff::{
 };
 use slashopt::host::read::compare::{self, same_bytes};
 use slashopt::host::read::inspect::package_facts;
-use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::merge::{MergedTree, NodeId};
 use slashopt::packages::{Package, PackageId, Packages};
 
 use super::collisions::packages::version_json;
-use crate::cli::layers::args::{LayerArgs, LayersRegistry};
+use crate::cli::explain::diff::compared::{Compared, Side};
+use crate::cli::layers::LayersRegistry;
+use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
 use crate::cli::output::failure::{Exit, Failure, Outcome};
 use crate::cli::output::global::GlobalArgs;
@@ -77,24 +79,6 @@ pub(crate) struct DiffArgs {
     all: bool,
     #[command(flatten)]
     stack: StackArgs,
-}
-
-/// One side as it was read.
-struct Side {
-    loaded: LoadedStack,
-    facts: slashopt::packages::Facts,
-}
-
-/// Everything that is known of the difference between two sides.
-#[derive(Clone, Copy)]
-pub(crate) struct Compared<'a> {
-    pub(crate) left: &'a LoadedStack,
-    pub(crate) right: &'a LoadedStack,
-    pub(crate) trees: Sides<'a, 'a>,
-    pub(crate) diff: &'a TreeDiff,
-    pub(crate) packages: (&'a Packages, &'a Packages),
-    pub(crate) changes: &'a [PackageChange],
-    with_times: bool,
 }
 
 pub(crate) fn run(arguments: &DiffArgs, global: &GlobalArgs, report: &Report) -> Outcome {

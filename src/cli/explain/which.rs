@@ -1,13 +1,12 @@
 //! `which`: who provides a path or a module, and who is shadowed.
 
+pub(crate) mod args;
 mod module;
 
-use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
-use clap::Args;
 use serde_json::{Map, Value};
 
 use slashopt::collisions::{Collision, SameBytes};
@@ -19,64 +18,15 @@ use slashopt::host::system::budget::Budget;
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, Origin};
 use slashopt::path::{Escaped, LayerPath};
-use slashopt::runtime::Architecture;
 
-use crate::cli::args::runtime::RUNTIME_HELP;
-use crate::cli::args::values::parse_architecture;
-use crate::cli::layers::args::LayerArgs;
-use crate::cli::layers::flags::StackArgs;
 use crate::cli::layers::load::classify;
 use crate::cli::output::failure::{Exit, Failure, Outcome};
 use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json as shape;
 use crate::cli::output::report::Report;
+use args::WhichArgs;
 
 const WHAT: &str = "cannot look it up";
-
-// Not doc comments, where the names would need backticks, which help does not have.
-const PATH_HELP: &str =
-    "A path below /opt, with or without /opt/ before it; with --module, the first layer";
-const ARCHITECTURE_HELP: &str = "Look for Python modules that were compiled for this architecture: x86_64 or arm64 [default: x86_64]";
-
-/// Show which layer provides a path or a module, and what it shadows
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  slashopt which /opt/python/urllib3/__init__.py base.zip deps.zip
-  slashopt which --cat 1 python/urllib3/__init__.py base.zip deps.zip
-  slashopt which --module urllib3.util --runtime python3.12 base.zip deps.zip
-  slashopt which --module @aws-sdk/client-s3 --runtime nodejs22.x base.zip
-  slashopt which --module com.google.gson.Gson --runtime java21 base.zip")]
-pub(crate) struct WhichArgs {
-    #[arg(value_name = "PATH", help = PATH_HELP, required_unless_present = "module")]
-    path: Option<OsString>,
-    #[command(flatten)]
-    layers: LayerArgs,
-    /// Find what a program gets that imports or requires this: a module, a class, a command
-    #[arg(long, value_name = "NAME", conflicts_with = "cat")]
-    module: Option<String>,
-    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
-    pub(crate) runtime: Option<String>,
-    #[arg(long, value_name = "ARCHITECTURE", help = ARCHITECTURE_HELP, value_parser = parse_architecture, env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
-    pub(crate) architecture: Option<Architecture>,
-    /// Write the file as layer N has it to standard output
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    cat: Option<u16>,
-    #[command(flatten)]
-    pub(crate) stack: StackArgs,
-}
-
-impl WhichArgs {
-    /// The layers where a module is asked for: then what stands where a path would is one of them.
-    pub(crate) fn layers_of_module(&self) -> LayerArgs {
-        let named = self.path.iter().chain(&self.layers.layers);
-        LayerArgs::new(
-            named.cloned().collect(),
-            self.layers.locked.clone(),
-            self.layers.registry.clone(),
-        )
-    }
-}
 
 pub(crate) fn run(arguments: &WhichArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;

@@ -10,10 +10,9 @@ use clap::Args;
 use slashopt::digest::{Digest, NotADigest, PREFIX};
 use slashopt::host::error::HostError;
 use slashopt::host::read::stack::LayerInput;
-#[cfg(not(feature = "registry"))]
-use slashopt::registry::LayerVersion;
 use slashopt::runtime::{Architecture, Runtime};
 
+use super::LayersRegistry;
 use super::flags::StackArgs;
 use super::lock_file::Lock;
 use crate::cli::args::runtime::named_runtime;
@@ -43,47 +42,6 @@ pub(crate) struct LayerArgs {
     /// What they are read from, once that is known: some are fetched for it.
     #[arg(skip)]
     inputs: OnceCell<Vec<LayerInput>>,
-}
-
-/// Where layers are looked for that are no files.
-#[cfg(feature = "registry")]
-pub(crate) type LayersRegistry = super::store::StoreArgs;
-/// This build has no registry to look in.
-#[cfg(not(feature = "registry"))]
-#[derive(Clone, Debug, Default, Args)]
-pub(crate) struct LayersRegistry {}
-
-#[cfg(not(feature = "registry"))]
-#[expect(
-    clippy::unnecessary_wraps,
-    clippy::unused_self,
-    reason = "a registry would be asked"
-)]
-impl LayersRegistry {
-    /// None of a registry.
-    pub(crate) fn layer(&self, _: &OsStr, _: &str) -> Result<Option<LayerInput>, Failure> {
-        Ok(None)
-    }
-
-    /// None.
-    pub(crate) fn version(&self, _: &OsStr, _: &str) -> Result<Option<LayerVersion>, Failure> {
-        Ok(None)
-    }
-
-    /// Nothing.
-    pub(crate) fn fetched(
-        &self,
-        _: Digest,
-        _: &str,
-        _: &str,
-    ) -> Result<Option<LayerInput>, Failure> {
-        Ok(None)
-    }
-
-    /// Nowhere.
-    pub(crate) fn archive(&self, _: Digest) -> Option<PathBuf> {
-        None
-    }
 }
 
 impl LayerArgs {

@@ -17,7 +17,7 @@ use slashopt::host::read::stack::LayerInput;
 use slashopt::registry::VersionArn;
 use slashopt::runtime::{Architecture, Runtime};
 
-use super::args::LayersRegistry;
+use super::LayersRegistry;
 use super::flags::StackArgs;
 use crate::cli::args::runtime::find_runtime;
 use crate::cli::output::failure::{Exit, Failure, LOCK_AGAIN};

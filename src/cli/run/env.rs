@@ -29,7 +29,7 @@ use crate::cli::layers::flags::StackArgs;
 use crate::cli::output::failure::{Failure, Outcome};
 use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::report::Report;
-pub(crate) use crate::cli::output::words::shown;
+use crate::cli::output::words::shown;
 use formats::{Format, Shape};
 
 const WHAT: &str = "cannot compute the environment";

@@ -3,6 +3,7 @@
 pub(crate) mod env;
 pub(crate) mod exec;
 pub(crate) mod hooks;
+mod lowers;
 pub(crate) mod mount;
 pub(crate) mod mount_advice;
 pub(crate) mod probe;

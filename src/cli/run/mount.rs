@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap::Args;
 use nix::errno::Errno;
 use sha2::{Digest as _, Sha256};
+
 use slashopt::environment::OPT;
 use slashopt::host::mount::MountError;
 use slashopt::host::mount::persistent::{self, Standing, UnmountError, standing_at};
 
-use super::exec::mounted::Prepared;
+use super::lowers::Prepared;
 use crate::cli::args::values::{absolute, calls};
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;

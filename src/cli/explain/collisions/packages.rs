@@ -9,7 +9,7 @@ use slashopt::entry::{Kind, Object};
 use slashopt::merge::Origin;
 use slashopt::packages::{Cure, Ecosystem, Package, PackageId, PackageSet, SharedClasses, State};
 
-use super::Found;
+use super::report::Found;
 use crate::cli::output::json as shape;
 use crate::cli::output::report::Paint;
 use crate::cli::output::words::{count, count_bytes, listed};

@@ -8,8 +8,8 @@ use slashopt::entry::Kind;
 use slashopt::merge::Origin;
 use slashopt::path::{Escaped, LayerPath};
 
-use super::Found;
 use super::packages::Contests;
+use super::report::Found;
 use crate::cli::output::report::Paint;
 use crate::cli::output::words::{count, count_bytes, legend, listed};
 

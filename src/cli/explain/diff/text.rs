@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use slashopt::diff::{Aspect, Difference, Happened, PackageChange, explained_files};
 use slashopt::entry::Kind;
 use slashopt::host::read::stack::LoadedStack;
-use slashopt::merge::{MergedTree, NodeId};
+use slashopt::merge::MergedTree;
 use slashopt::packages::Package;
 use slashopt::path::{Escaped, LayerPath};
 
-use super::Compared;
+use super::compared::{Compared, Item, described, object};
 use crate::cli::output::report::Paint;
 use crate::cli::output::words::{count, count_bytes, legend};
 
@@ -95,19 +95,6 @@ fn package_line(compared: Compared<'_>, change: &PackageChange) -> String {
         return format!("{} {name}", change.ecosystem);
     }
     format!("{} {name}: {versions}", change.ecosystem)
-}
-
-/// A line of the list of files.
-enum Item<'d> {
-    /// An object.
-    One(&'d Difference),
-    /// A directory that only one side has.
-    Whole {
-        happened: Happened,
-        path: &'d [u8],
-        files: usize,
-        bytes: u64,
-    },
 }
 
 fn put_files(text: &mut String, compared: Compared<'_>, names_all: bool, paint: Paint) {
@@ -259,30 +246,6 @@ fn told_of(compared: Compared<'_>, difference: &Difference) -> String {
         Aspect::Time => format!("time {} -> {}", before.modified, after.modified),
     });
     told.collect::<Vec<_>>().join(", ")
-}
-
-/// The object that only one side has.
-fn object(
-    compared: Compared<'_>,
-    difference: &Difference,
-) -> Option<(slashopt::entry::Object, String)> {
-    let (tree, node) = match (difference.left, difference.right) {
-        (Some(node), _) => (compared.trees.left, node),
-        (None, Some(node)) => (compared.trees.right, node),
-        (None, None) => return None,
-    };
-    Some((tree.object(node), described(tree, node)))
-}
-
-fn described(tree: &MergedTree<'_>, node: NodeId) -> String {
-    match tree.kind(node) {
-        Kind::Directory => "directory".to_owned(),
-        Kind::File => count_bytes(tree.object(node).size),
-        Kind::Symlink => {
-            let target = tree.target_of(tree.provider(node)).unwrap_or_default();
-            format!("link to {}", Escaped(target))
-        }
-    }
 }
 
 fn put_sizes(text: &mut String, compared: Compared<'_>, paint: Paint) {

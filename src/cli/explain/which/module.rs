@@ -12,7 +12,7 @@ use slashopt::merge::MergedTree;
 use slashopt::modules::{self, Asker, Candidate, Resolution};
 use slashopt::packages::{Package, Packages};
 
-use super::WhichArgs;
+use super::args::WhichArgs;
 use crate::cli::args::runtime::required_runtime;
 use crate::cli::output::failure::{Exit, Failure, Outcome};
 use crate::cli::output::global::GlobalArgs;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-pub(crate) use crate::cli::run::env::shown;
+pub(crate) use crate::cli::output::words::shown;
 use slashopt::environment::{
     Environment, LeftOut, LeftOutReason, Presence, SearchEntry, Target, Variable,
 };

@@ -16,7 +16,7 @@ use slashopt::host::exec::program::{Role, needed};
 use slashopt::host::mount::Lower;
 use slashopt::runtime::{Family, Runtime};
 
-use super::{ExecArgs, WHAT};
+use super::args::{ExecArgs, WHAT};
 use crate::cli::args::values::{BASE_PATH, assignments};
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;

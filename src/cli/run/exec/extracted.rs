@@ -15,7 +15,7 @@ use slashopt::merge::MergedTree;
 use slashopt::plan::{ExtractPlan, OnCollision};
 use slashopt::summary::Summary;
 
-use super::WHAT;
+use super::args::WHAT;
 use crate::cli::build::extract::content_digest;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;

@@ -1,0 +1,92 @@
+//! Layers as directories that can be mounted.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use slashopt::host::cache::Ready;
+use slashopt::host::mount::Lower;
+
+use crate::cli::args::values::absolute;
+use crate::cli::layers::args::LayerArgs;
+use crate::cli::layers::flags::StackArgs;
+use crate::cli::output::failure::{Exit, Failure};
+use crate::cli::output::report::Report;
+
+/// Layers as directories that can be mounted.
+pub(crate) struct Prepared {
+    pub(crate) lowers: Vec<Lower>,
+    pub(crate) locks: Vec<OwnedFd>,
+}
+
+impl Prepared {
+    /// Finds the layers' trees in the cache, or has them built; nothing if that is not worth it.
+    pub(crate) fn of(
+        layers: &LayerArgs,
+        stack: &StackArgs,
+        is_live: bool,
+        what: &str,
+        report: &Report,
+        is_worth_it: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Self>, Failure> {
+        let lock = layers.lock(what)?;
+        let mut all = Self {
+            lowers: Vec::new(),
+            locks: Vec::new(),
+        };
+        if !layers.is_given() && std::env::var_os("SLASHOPT_LAYERS").is_some() {
+            return Ok(Some(all));
+        }
+        let mut add = |all: &mut Self, layers: &LayerArgs| {
+            let ready = stack.prepare_if(layers, what, false, report, is_worth_it)?;
+            ready.map(|ready| all.add(ready)).transpose()
+        };
+        if is_live && let Some(lock) = lock {
+            return Err(Failure::usage(format!(
+                "{what}: --live: {lock}: what is locked does not change"
+            ))
+            .hint("name the LAYERs to see their directories as they are"));
+        }
+        let named = layers.named();
+        if !is_live || !named.iter().any(is_directory) {
+            return Ok(add(&mut all, layers)?.map(|()| all));
+        }
+        // Each by itself: what lies in a directory that changes cannot be merged ahead.
+        for layer in named {
+            if is_directory(&layer) {
+                all.lowers.push(live(Path::new(&layer), what)?);
+                continue;
+            }
+            let one = LayerArgs::new(vec![layer], None, layers.registry.clone());
+            if add(&mut all, &one)?.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(all))
+    }
+
+    fn add(&mut self, ready: Ready) -> Result<(), Failure> {
+        let trees = absolute(&ready.path)?;
+        let named = ready.directories.into_iter().zip(ready.names);
+        self.lowers.extend(named.map(|(directory, name)| Lower {
+            directory,
+            path: trees.join(name),
+        }));
+        self.locks.extend(ready.locks);
+        Ok(())
+    }
+}
+
+pub(super) fn is_directory(layer: &OsString) -> bool {
+    Path::new(layer).is_dir()
+}
+
+/// A directory that is mounted as it is.
+pub(super) fn live(path: &Path, what: &str) -> Result<Lower, Failure> {
+    path.canonicalize()
+        .and_then(|whole| Ok(Lower::open(whole)?))
+        .map_err(|error| {
+            let place = path.display();
+            Failure::new(Exit::Machine, format!("{what}: `{place}`: {error}"))
+        })
+}
