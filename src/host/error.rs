@@ -259,3 +259,12 @@ pub struct Admitted {
     /// The rule that is broken, in words.
     pub rule: String,
 }
+
+impl Admitted {
+    pub(super) fn of(refusal: &Refusal) -> Self {
+        Self {
+            entry: refusal.entry.as_ref().map(|entry| entry.name.clone()),
+            rule: refusal.rule.to_string(),
+        }
+    }
+}

@@ -100,7 +100,7 @@ struct Folder<'c, 'l> {
     contents: &'c Contents<'l>,
     facts: &'c Facts,
     directory: LayerNodeId,
-    path: LayerPath,
+    pub(crate) path: LayerPath,
 }
 
 /// A distribution while its files are gathered.

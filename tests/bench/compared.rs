@@ -3,7 +3,7 @@
 //! Comparing and summing them, finding packages and telling what was found are not in it.
 
 use slashopt::collisions::{SameBytes, pairs_to_compare};
-use slashopt::host::read::stack::LayerInput;
+use slashopt::host::read::input::LayerInput;
 use slashopt::host::system::budget::Budget;
 use slashopt::merge::{LinkedDirectory, MergedTree, Origin};
 

@@ -37,7 +37,10 @@ use nix::sys::mman::{MmapAdvise, madvise};
 use nix::sys::resource::{UsageWho, getrusage};
 use slashopt::archive::Method;
 use slashopt::host::read::entry::Reader;
-use slashopt::host::read::stack::{LayerInput, LoadOptions, LoadedStack, Source};
+use slashopt::host::read::input::LayerInput;
+use slashopt::host::read::options::LoadOptions;
+use slashopt::host::read::source::Source;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::host::system::root::{
     Root, create_directory, create_file, create_symlink, set_mode, set_modified, set_modified_at,

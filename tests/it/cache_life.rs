@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use slashopt::host::cache::{Building, Cache, Policy};
-use slashopt::host::read::stack::LayerInput;
+use slashopt::host::read::input::LayerInput;
 use slashopt::host::system::cache_folder::CacheFolder;
 
 use crate::support::command::{Finished, Invocation, Sandbox, skip_unless_root, skip_without};

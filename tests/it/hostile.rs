@@ -12,7 +12,10 @@ use std::path::Path;
 use slashopt::archive::{Rule, Strictness};
 use slashopt::host::error::HostError;
 use slashopt::host::read::entry::Reader;
-use slashopt::host::read::stack::{LayerInput, LoadOptions, LoadedStack, Source};
+use slashopt::host::read::input::LayerInput;
+use slashopt::host::read::options::LoadOptions;
+use slashopt::host::read::source::Source;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::layer::{LayerForm, LayerId};
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use slashopt::host::cache::{Building, Cache, Policy, Ready};
-use slashopt::host::read::stack::LayerInput;
+use slashopt::host::read::input::LayerInput;
 use slashopt::host::system::cache_folder::CacheFolder;
 use slashopt::plan::OnTypeConflict;
 

@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 
 use slashopt::entry::Kind;
 use slashopt::host::read::entry::Reader;
-use slashopt::host::read::stack::{LayerInput, LoadOptions, LoadedStack, Source};
+use slashopt::host::read::input::LayerInput;
+use slashopt::host::read::options::LoadOptions;
+use slashopt::host::read::source::Source;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::layer::LayerForm;
 use slashopt::merge::{LinkedDirectory, MergedTree};

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 
 use slashopt::host::extract::extraction::read_umask;
 use slashopt::host::pack::output::Output;
-use slashopt::host::read::stack::{LayerInput, LoadedStack, Source};
+use slashopt::host::read::input::LayerInput;
+use slashopt::host::read::source::Source;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::host::system::interrupt::Interrupt;
 use slashopt::layer::LayerId;

@@ -19,8 +19,10 @@ use slashopt::check::{
 };
 use slashopt::environment::{implied_runtimes, judge_configuration};
 use slashopt::host::error::HostError;
+use slashopt::host::read::input::LayerInput;
 use slashopt::host::read::inspect::{Inspected, inspect_all};
-use slashopt::host::read::stack::{LayerInput, LoadOptions, LoadedStack};
+use slashopt::host::read::options::LoadOptions;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, Origin};

@@ -9,7 +9,7 @@ use clap::Args;
 
 use slashopt::digest::{Digest, NotADigest, PREFIX};
 use slashopt::host::error::HostError;
-use slashopt::host::read::stack::LayerInput;
+use slashopt::host::read::input::LayerInput;
 use slashopt::runtime::{Architecture, Runtime};
 
 use super::LayersRegistry;

@@ -4,7 +4,9 @@ use rayon::ThreadPool;
 
 use slashopt::collisions::{Collisions, SameBytes};
 use slashopt::host::read::compare;
-use slashopt::host::read::stack::{LayerInput, LoadOptions, LoadedStack};
+use slashopt::host::read::input::LayerInput;
+use slashopt::host::read::options::LoadOptions;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::merge::MergedTree;
 use slashopt::quota;
@@ -79,7 +81,7 @@ impl StackArgs {
         let options = LoadOptions {
             strictness: self.strictness(),
             limits: self.limits(),
-            cache: cache.as_ref(),
+            cache: cache.as_ref().map(|cache| cache as _),
         };
         pool.install(|| LoadedStack::load(inputs, options, budget))
             .map_err(|error| layers.failure(what, error))

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use slashopt::digest::Digest;
 use slashopt::host::error::LayerPlace;
-use slashopt::host::read::stack::LayerInput;
+use slashopt::host::read::input::LayerInput;
 use slashopt::registry::VersionArn;
 use slashopt::runtime::{Architecture, Runtime};
 

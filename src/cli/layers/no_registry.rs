@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use slashopt::digest::Digest;
-use slashopt::host::read::stack::LayerInput;
+use slashopt::host::read::input::LayerInput;
 use slashopt::registry::LayerVersion;
 
 use crate::cli::output::failure::Failure;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use slashopt::digest::Digest;
-use slashopt::host::read::stack::LayerInput;
+use slashopt::host::read::input::LayerInput;
 use slashopt::host::store::{Location, Store, StoreError};
 use slashopt::registry::arn::Reference;
 use slashopt::registry::{ApiError, Code, LayerVersion, VersionArn, operations};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::Cache;
+use super::open::Cache;
 use crate::digest::Digest;
 use crate::environment::HOOKS;
 use crate::host::error::HostError;

@@ -14,10 +14,13 @@ use super::memo::State;
 use super::trees::MEMO;
 use crate::digest::Digest;
 use crate::host::error::{HostError, LayerPlace, OtherDigest};
-use crate::host::read::digest::{ListedStack, hash_directory, hash_file, is_directory, list};
-use crate::host::read::listing::load_directory;
-use crate::host::read::stack::{LayerInput, LoadOptions, LoadedStack, open};
+use crate::host::read::digest::{hash_directory, hash_file, is_directory};
+use crate::host::read::input::{LayerInput, open};
+use crate::host::read::listing::{Listed, load_directory};
+use crate::host::read::options::LoadOptions;
+use crate::host::read::stack::LoadedStack;
 use crate::layer::{LayerId, NameHasher};
+use crate::plan::Limits;
 
 /// A layer that somebody wants in the cache.
 pub(super) struct Wanted<'i> {
@@ -231,4 +234,30 @@ impl Builder<'_> {
             Err(wanted.changed())
         }
     }
+}
+
+/// A directory as a stack of one layer.
+struct ListedStack {
+    stack: LoadedStack,
+    /// What it was when it was listed.
+    state: State,
+}
+
+/// Lists a directory as a stack of one layer.
+fn list(
+    path: &Path,
+    directory: &File,
+    place: &LayerPlace,
+    limits: Limits,
+) -> Result<ListedStack, HostError> {
+    let hasher = NameHasher::new();
+    let Listed {
+        layer,
+        fingerprint,
+        changed,
+    } = load_directory(path, place, limits, &hasher)?;
+    Ok(ListedStack {
+        stack: LoadedStack::of_directory(layer, directory, place, hasher)?,
+        state: State::of_directory(fingerprint, changed),
+    })
 }

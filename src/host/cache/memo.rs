@@ -25,7 +25,7 @@ type Moment = (i64, i64);
 
 /// What a file or a directory is now.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(in crate::host) struct State {
+pub(super) struct State {
     /// The name of its memo.
     name: String,
     /// All that must be as it was.
@@ -48,7 +48,7 @@ impl State {
     }
 
     /// Of a directory by the fingerprint of its listing, and the latest change of anything in it.
-    pub(in crate::host) fn of_directory(fingerprint: [u8; 32], changed: Moment) -> Self {
+    pub(super) fn of_directory(fingerprint: [u8; 32], changed: Moment) -> Self {
         Self {
             name: format!("d-{}", Digest(fingerprint).hex()),
             facts: Vec::new(),

@@ -14,10 +14,10 @@ use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::Cache;
 use super::builder::BUILDERS;
 use super::damage::{Damage, damages, is_root_intact};
 use super::lock::{NamedLock, Sharing, share_directory, try_own};
+use super::open::Cache;
 use super::stack_record::StackRecord;
 use super::tree_record::TreeKey;
 use super::trees::{LOCKS, MANIFESTS, MEMO, MOST_RECORD_BYTES, RECORDS, STACKS, TREES};

@@ -2,9 +2,9 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::Policy;
 use super::boot::Boot;
 use super::encoding::{Decoder, Encoder, Mark};
+use super::ready::Policy;
 use super::tree_record::{RootIdentity, TreeKey};
 use crate::archive::Strictness;
 use crate::collisions::Counts;

@@ -8,15 +8,20 @@ use nix::fcntl::renameat;
 use nix::sys::stat::fstat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::Cache;
 use super::boot::Boot;
+use super::open::Cache;
 use super::tree_record::{ManifestNode, RootIdentity, TreeKey, TreeRecord, decode_manifest};
-use crate::host::error::HostError;
+use crate::archive::Strictness;
+use crate::digest::Digest;
+use crate::host::cache::{lock, tree_record};
+use crate::host::error::{HostError, LayerPlace};
 use crate::host::extract::record::Record;
+use crate::host::read::options::LayersByDigest;
 use crate::host::system::cache_folder::CacheFolder;
 use crate::host::system::remove::remove_tree;
 use crate::host::system::root::{examine, list_names, open_directory, uninterrupted};
 use crate::host::system::whole_file;
+use crate::layer::{Layer, NameHasher};
 
 pub(super) const TREES: &str = "trees";
 pub(super) const RECORDS: &str = "records";
@@ -176,5 +181,51 @@ fn tolerate_absence(result: Result<(), Errno>) -> Result<(), Errno> {
     match result {
         Err(Errno::ENOENT) => Ok(()),
         other => other,
+    }
+}
+
+impl Cache {
+    /// Whether the first of these folders that can be used has a layer.
+    pub fn holds(folders: &CacheFolder, digest: Digest) -> bool {
+        let name = TreeKey::layer(digest).name();
+        folders
+            .open()
+            .and_then(|folder| folder.open_below(TREES).ok())
+            .is_some_and(|trees| open_directory(&trees, name.as_bytes()).is_ok())
+    }
+}
+
+impl LayersByDigest for Cache {
+    fn layer(
+        &self,
+        digest: Digest,
+        place: &LayerPlace,
+        strictness: Strictness,
+        hasher: &NameHasher,
+    ) -> Result<(Layer, OwnedFd), HostError> {
+        let not_cached = || HostError::NotCached {
+            layer: place.clone(),
+            cache: self.path().display().to_string(),
+        };
+        let key = TreeKey::layer(digest);
+        let trees = self.part(TREES).map_err(|_| not_cached())?;
+        let tree = lock::share_directory(&trees, &key.name())
+            .ok()
+            .flatten()
+            .ok_or_else(not_cached)?;
+        let record = self.tree_record(key).ok_or_else(not_cached)?;
+        if strictness == Strictness::Strict
+            && let Some(admitted) = record.admitted.first()
+        {
+            return Err(HostError::NotAdmitted {
+                layer: place.clone(),
+                admitted: Box::new(admitted.clone()),
+            });
+        }
+        let layer = self
+            .manifest(&record)
+            .and_then(|nodes| tree_record::layer_of(place.source.clone(), &nodes, hasher))
+            .ok_or_else(not_cached)?;
+        Ok((layer, tree))
     }
 }

@@ -21,9 +21,8 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities,
 };
 
-use crate::host::mount::{
-    Calls, IntoErrno as _, Layering, Lower, MountError, bind, failed, remount,
-};
+use crate::host::mount::{Calls, Layering, Lower, MountError, bind, failed, remount};
+use crate::host::system::errno::IntoErrno as _;
 
 /// The two kinds of namespace that let a process mount something that nobody else sees.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

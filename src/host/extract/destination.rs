@@ -1,20 +1,17 @@
 //! The place where a root is to be: what is there, and whether it may be built into.
 
-use crate::host::error::Unsuitable;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{FileStat, Mode as ModeBits, SFlag, fstat};
 
 use super::record::{Record, State};
-use super::stage::INSIDE_PREFIX;
-use crate::host::error::HostError;
+use crate::host::error::{HostError, Unsuitable};
 use crate::host::system::cache_folder::CacheFolder;
 use crate::host::system::root::{examine, names_in, open_directory, uninterrupted};
 
@@ -227,3 +224,6 @@ impl fmt::Display for Found {
         })
     }
 }
+
+/// What the names of directories inside a destination begin with that are ours for the time of a run.
+pub(super) const INSIDE_PREFIX: &[u8] = b".slashopt-";

@@ -8,7 +8,7 @@ use nix::sys::stat::{Mode as ModeBits, fchmod, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use rustix::fs::{RenameFlags, renameat_with};
 
-use crate::host::mount::IntoErrno;
+use crate::host::system::errno::IntoErrno;
 use crate::host::system::root::{examine, open_directory, uninterrupted};
 
 /// Entries moved from one directory to another, and back again if need be.

@@ -13,12 +13,10 @@ use nix::sys::stat::{Mode as ModeBits, fstat, mkdirat};
 use nix::unistd::{fchown, fsync, syncfs};
 use rustix::fs::RenameFlags;
 
-use super::destination::{Destination, Found};
+use super::destination::{Destination, Found, INSIDE_PREFIX};
 use super::moves::{Moves, rename_to_absent, rename_with};
 use super::record::{Record, State};
-use super::stage::{
-    ABANDONED, INSIDE_PREFIX, Inside, Stage, finish_existing, finish_root, is_same, restore,
-};
+use super::stage::{ABANDONED, Inside, Stage, finish_existing, finish_root, is_same, restore};
 use crate::host::error::{Abandoned, HostError, Unsuitable};
 use crate::host::system::remove::remove_tree;
 use crate::host::system::root::{Root, names_in, open_directory, uninterrupted};

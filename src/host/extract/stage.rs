@@ -20,13 +20,11 @@ use super::destination::{Destination, Found};
 use super::record::{Record, State, remove_inherited};
 use crate::entry::Object;
 use crate::host::error::{Abandoned, HostError, Unsuitable};
+use crate::host::extract::destination::INSIDE_PREFIX;
 use crate::host::system::remove::remove_tree;
 use crate::host::system::root::{
     Root, examine, names_in, open_directory, set_mode, set_modified, uninterrupted,
 };
-
-/// What the names of directories inside a destination begin with that are ours for the time of a run.
-pub(super) const INSIDE_PREFIX: &[u8] = b".slashopt-";
 
 /// A directory of ours for the time of a run, locked as long as it is open.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
 use sha2::{Digest as _, Sha256};
 
 use super::record::{Record, State};
-use crate::host::read::stack::LayerInput;
+use crate::host::read::input::LayerInput;
 use crate::host::system::cache_folder::CacheFolder;
 use crate::host::system::root::open_directory;
 

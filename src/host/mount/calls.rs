@@ -14,8 +14,9 @@ use rustix::mount::{
     fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount,
 };
 
-use super::error::{IntoErrno as _, failed};
-use super::{Calls, Lower, MountError, open_place};
+use super::error::{MountError, failed};
+use super::lower::{Calls, Lower, open_place};
+use crate::host::system::errno::IntoErrno as _;
 
 /// What is mounted can give nobody another identity and opens no device.
 pub(super) const TAME: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);

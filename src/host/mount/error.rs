@@ -6,6 +6,7 @@ use std::fmt;
 use nix::errno::Errno;
 
 use crate::host::system::child::attempt;
+use crate::host::system::errno::IntoErrno;
 
 /// Why something could not be mounted.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -63,23 +64,6 @@ impl fmt::Display for MountError {
 
 pub(in crate::host) fn failed<E: IntoErrno>(step: &'static str) -> impl FnOnce(E) -> MountError {
     move |error| MountError::new(step, error.into_errno())
-}
-
-/// The two crates' numbers for one thing.
-pub(in crate::host) trait IntoErrno {
-    fn into_errno(self) -> Errno;
-}
-
-impl IntoErrno for Errno {
-    fn into_errno(self) -> Errno {
-        self
-    }
-}
-
-impl IntoErrno for rustix::io::Errno {
-    fn into_errno(self) -> Errno {
-        Errno::from_raw(self.raw_os_error())
-    }
 }
 
 /// A call that this kernel, or a filter before it, does not know. A filter that is older than the call forbids it, and may well

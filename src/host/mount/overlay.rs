@@ -9,8 +9,9 @@ use nix::unistd::fchdir;
 use rustix::mount::{MountAttrFlags, fsconfig_set_string};
 
 use super::calls::{FileSystem, TAME, classic, magic_link};
-use super::error::{failed, is_missing};
-use super::{Calls, Layering, Lower, MountError, open_place};
+use super::error::{MountError, failed, is_missing};
+use super::layering::Layering;
+use super::lower::{Calls, Lower, open_place};
 
 /// Bytes of all names in the options of `mount(2)`, which are one page.
 const MAX_NAMES_BYTES: usize = 4096 - 64;

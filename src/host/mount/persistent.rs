@@ -4,15 +4,16 @@
 //! an empty file system that is marked.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 
-use super::{Calls, Layering, Lower, MountError, empty, failed};
+use super::error::{MountError, failed};
+use super::layering::{Layering, empty};
+use super::lower::{Calls, Lower};
 
 /// What the source of every mount of ours begins with.
 const MARK: &str = "slashopt:";

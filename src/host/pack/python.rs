@@ -13,7 +13,7 @@ use crate::host::error::HostError;
 use crate::host::system::interrupt::Interrupt;
 use crate::layer::{Layer, LayerNodeId};
 
-use crate::host::read::stack::Source;
+use crate::host::read::source::Source;
 use crate::host::system::root::Root;
 
 /// What the interpreter does. Each source is compiled in a process of its own that was forked from the same state, because what

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -12,11 +11,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::entry::Reader;
 use super::inflate::crc32;
-use super::listing::{Listed, load_directory};
-use super::stack::{LoadedStack, Source};
+use super::listing::load_directory;
+use super::source::Source;
+use super::stack::LoadedStack;
 use crate::digest::Digest;
 use crate::entry::Kind;
-use crate::host::cache::memo::State;
 use crate::host::error::{HostError, LayerPlace};
 use crate::host::system::budget::Budget;
 use crate::host::system::interrupt::Interrupt;
@@ -30,7 +29,7 @@ const PIECE_BYTES: usize = 1 << 20;
 const DIRECTORY: &[u8] = b"slashopt directory 1";
 
 /// The digest of a layer that is open; `path` is where it is.
-pub(in crate::host) fn digest_of(
+pub(super) fn digest_of(
     file: &File,
     path: &Path,
     place: &LayerPlace,
@@ -41,8 +40,10 @@ pub(in crate::host) fn digest_of(
     if !is_directory(file) {
         return hash_file(file, place, interrupt);
     }
-    let listed = list(path, file, place, limits)?;
-    let (digest, _) = hash_directory(&listed.stack, LayerId(0), budget, interrupt)?;
+    let hasher = NameHasher::new();
+    let listed = load_directory(path, place, limits, &hasher)?;
+    let stack = LoadedStack::of_directory(listed.layer, file, place, hasher)?;
+    let (digest, _) = hash_directory(&stack, LayerId(0), budget, interrupt)?;
     Ok(digest)
 }
 
@@ -71,38 +72,6 @@ pub(in crate::host) fn hash_file(
             Err(error) => return Err(place.failed("read the layer", error)),
         }
     }
-}
-
-/// A directory as a stack of one layer.
-pub(in crate::host) struct ListedStack {
-    pub(in crate::host) stack: LoadedStack,
-    /// What it was when it was listed.
-    pub(in crate::host) state: State,
-}
-
-pub(in crate::host) fn list(
-    path: &Path,
-    directory: &File,
-    place: &LayerPlace,
-    limits: Limits,
-) -> Result<ListedStack, HostError> {
-    let hasher = NameHasher::new();
-    let Listed {
-        layer,
-        fingerprint,
-        changed,
-    } = load_directory(path, place, limits, &hasher)?;
-    let directory: OwnedFd = directory
-        .try_clone()
-        .map_err(|error| place.failed("open the layer", error))?
-        .into();
-    Ok(ListedStack {
-        stack: LoadedStack::of_layers(
-            vec![(layer, Source::Directory(directory), place.clone())],
-            hasher,
-        ),
-        state: State::of_directory(fingerprint, changed),
-    })
 }
 
 impl LoadedStack {

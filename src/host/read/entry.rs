@@ -3,21 +3,15 @@
 //! Every byte is judged from the copy that is used: nothing is read twice, so nothing can change between check and use.
 
 use std::fs::File;
-use std::io::{self, Read as _};
-
-use nix::errno::Errno;
+use std::io;
 
 use super::entry_place::{Form, Reading};
 use super::inflate::{Inflater, StreamInflater, crc32};
-use super::stack::{LoadedStack, Source};
 use super::window::Input;
 use crate::archive::{Archive, Entry, Method, Refusal, Rule};
 use crate::host::error::{HostError, LayerPlace};
 use crate::host::system::budget::{Budget, Grant};
 use crate::host::system::pages::Pages;
-use crate::host::system::root::{Root, open_whatever_the_mode};
-use crate::layer::LayerForm;
-use crate::merge::Origin;
 
 /// Bytes of buffers that a reader keeps, half of them for input: what is smaller, nearly everything, needs no allocation. More
 /// would be more small pages to make: what is larger goes through huge ones.
@@ -38,7 +32,7 @@ pub struct Reader<'b> {
     _kept: Option<Grant<'b>>,
     kept_bytes: usize,
     inflater: Option<Inflater>,
-    input: Input,
+    pub(super) input: Input,
     output: Pages,
     large: Option<Buffers<'b>>,
     /// What `--lenient` waived since the last time it was taken away.
@@ -70,34 +64,6 @@ impl<'b> Reader<'b> {
             output: Pages::EMPTY,
             large: None,
             admitted: Vec::new(),
-        }
-    }
-
-    /// Hands the verified bytes of the file that a layer brought to `sink`, in one piece or in several. When it fails, `sink`
-    /// may have been given bytes that are not to be trusted.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the entry, what failed to be read, or what `sink` answers.
-    pub fn read(
-        &mut self,
-        loaded: &LoadedStack,
-        origin: Origin,
-        sink: impl FnMut(&[u8]) -> Result<(), HostError>,
-    ) -> Result<(), HostError> {
-        let (Some(layer), Some(source)) =
-            (loaded.stack.get(origin.layer), loaded.source(origin.layer))
-        else {
-            return Ok(());
-        };
-        let Some(entry) = layer.entry_of(origin.node) else {
-            return Ok(());
-        };
-        match (&layer.form, source) {
-            (LayerForm::Archive(archive), Source::Archive(file)) => {
-                self.read_entry(file, archive, entry, loaded.place(origin.layer), sink)
-            }
-            (_, directory) => self.read_listed(loaded, origin, directory, sink),
         }
     }
 
@@ -411,57 +377,6 @@ impl<'b> Reader<'b> {
             .judge_rest(index, bytes, entry.boundary - start)
             .map_err(|refusal| reading.refused(refusal))?;
         self.admitted.extend(waived);
-        Ok(())
-    }
-
-    /// A file of a directory that serves as a layer.
-    fn read_listed(
-        &mut self,
-        loaded: &LoadedStack,
-        origin: Origin,
-        directory: &Source,
-        mut sink: impl FnMut(&[u8]) -> Result<(), HostError>,
-    ) -> Result<(), HostError> {
-        let Some(layer) = loaded.stack.get(origin.layer) else {
-            return Ok(());
-        };
-        let path = layer.path(origin.node);
-        let failed = |error: io::Error| {
-            let place = loaded.place(origin.layer);
-            place.failed_at("read it", &format!("`{path}`"), error)
-        };
-        let changed = || failed(io::Error::other("it changed after it was examined"));
-        let object = layer.object(origin.node);
-        let root = Root::borrow(directory);
-        let opened = match root.open_file(path.as_bytes()) {
-            Err(Errno::EACCES) if matches!(directory, Source::Tree(_)) => {
-                open_whatever_the_mode(&root, path.as_bytes(), object.mode)
-            }
-            other => other,
-        };
-        let mut file = File::from(opened.map_err(|error| failed(error.into()))?);
-        let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() || metadata.len() != object.size {
-            return Err(changed());
-        }
-        let buffer = self.input.emptied().map_err(failed)?;
-        let (mut crc, mut read_bytes) = (0, 0);
-        loop {
-            let count = file.read(buffer).map_err(failed)?;
-            if count == 0 {
-                break;
-            }
-            let piece = buffer.get(..count).unwrap_or_default();
-            crc = crc32(crc, piece);
-            read_bytes += count as u64;
-            if read_bytes > object.size {
-                return Err(changed());
-            }
-            sink(piece)?;
-        }
-        if read_bytes != object.size || object.crc32.is_some_and(|known| known != crc) {
-            return Err(changed());
-        }
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::entry::Reader;
-use super::stack::LoadOptions;
+use super::options::LoadOptions;
 use crate::archive::{Archive, DirectoryLocation, MAX_DIRECTORY_BYTES, Refusal, Rule, TAIL_BYTES};
 use crate::host::error::{HostError, LayerPlace};
 use crate::host::system::budget::Budget;

@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 
 use super::entry::Reader;
-use super::stack::{LoadedStack, Source};
+use super::source::Source;
+use super::stack::LoadedStack;
 use crate::archive::Refusal;
 use crate::entry::Kind;
 use crate::host::error::HostError;

@@ -24,7 +24,7 @@ pub type Keep<'k> = &'k (dyn Fn(&[u8], bool) -> bool + Sync);
 /// What a directory holds.
 pub(in crate::host) struct Listed {
     /// The layer that it makes.
-    pub(super) layer: Layer,
+    pub(in crate::host) layer: Layer,
     pub(in crate::host) fingerprint: [u8; 32],
     /// When anything in it, or it itself, was last changed: seconds and nanoseconds since 1970.
     pub(in crate::host) changed: (i64, i64),

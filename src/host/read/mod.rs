@@ -1,13 +1,18 @@
 //! Layers in: archives and directories are opened, listed, judged, read, compared and hashed.
 
 pub mod compare;
-pub(in crate::host) mod digest;
+pub(super) mod digest;
 pub mod entry;
 mod entry_place;
-pub(in crate::host) mod index;
-pub(in crate::host) mod inflate;
+pub(super) mod index;
+pub(super) mod inflate;
+pub mod input;
 pub mod inspect;
-pub(in crate::host) mod listing;
+pub(super) mod listing;
+pub mod load;
+pub mod object;
+pub mod options;
+pub mod source;
 pub mod stack;
-pub(in crate::host) mod verify;
+pub(super) mod verify;
 mod window;

@@ -5,7 +5,8 @@ use rayon::prelude::*;
 use std::fs::File;
 
 use super::entry::Reader;
-use super::stack::{LoadedStack, Source};
+use super::source::Source;
+use super::stack::LoadedStack;
 use crate::archive::Archive;
 use crate::entry::Kind;
 use crate::host::error::HostError;

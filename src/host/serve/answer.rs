@@ -12,12 +12,13 @@ use hyper::header::{self, HeaderValue};
 use hyper::{HeaderMap, Method, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use super::Registry;
 use super::body::{Taken, ignore};
 use super::links::{self, BadLink};
+use super::service::Registry;
 use super::shapes;
 use super::upload::UploadError;
-use crate::host::store::{Spool, StoreError, new_uuid, now};
+use crate::host::serve::refused::Refused;
+use crate::host::store::{Spool, new_uuid, now};
 use crate::quota::MAX_UNZIPPED_BYTES;
 use crate::registry::call::Call;
 use crate::registry::request::{Content, Publish, invalid_marker};
@@ -29,40 +30,6 @@ use crate::timestamp::Timestamp;
 
 /// The body of an answer.
 pub(super) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
-
-/// Why a request has no answer of its own.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
-    #[error(transparent)]
-    Api(#[from] ApiError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<UploadError> for Refused {
-    fn from(error: UploadError) -> Self {
-        match error {
-            UploadError::Api(error) => Self::Api(error),
-            UploadError::Io(source) => Self::Store(StoreError::Directory {
-                operation: "keep the archive",
-                source,
-            }),
-        }
-    }
-}
-
-impl Refused {
-    fn into_error(self) -> ApiError {
-        match self {
-            Self::Api(error) => error,
-            Self::Store(error) => {
-                // Where it is, and what is wrong with it, is for who runs this server.
-                tracing::error!(%error, "the store failed");
-                ApiError::new(Code::Service, "The store of this registry failed.")
-            }
-        }
-    }
-}
 
 /// Answers a request, whatever it is.
 pub(super) async fn answer(
@@ -81,7 +48,10 @@ pub(super) async fn answer(
         }
     };
     let headers = response.headers_mut();
-    headers.insert(header::SERVER, HeaderValue::from_static(super::PRODUCT));
+    headers.insert(
+        header::SERVER,
+        HeaderValue::from_static(super::service::PRODUCT),
+    );
     if let Ok(id) = new_uuid()
         && let Ok(id) = HeaderValue::from_str(&id)
     {
@@ -412,7 +382,7 @@ fn not_ours(head: &hyper::http::request::Parts) -> ApiError {
             "{} {} is none of Lambda's operations on layers, and this server, {}, has no others",
             head.method,
             head.uri.path(),
-            super::PRODUCT
+            super::service::PRODUCT
         ),
     )
 }

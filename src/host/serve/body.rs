@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use hyper::HeaderMap;
 use hyper::body::Incoming;
-use hyper::header;
+use hyper::{HeaderMap, header};
 use sha2::{Digest as _, Sha256};
 
-use super::answer::Refused;
+use super::refused::Refused;
 use super::shapes;
 use super::upload::{self, Upload};
 use crate::digest::Digest;

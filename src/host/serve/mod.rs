@@ -17,11 +17,10 @@ mod body;
 mod keys;
 mod links;
 mod objects;
+mod refused;
+mod service;
 mod shapes;
 mod upload;
-
-pub use keys::{Keys, KeysError};
-pub use objects::Objects;
 
 use std::future::Future;
 use std::io;
@@ -39,11 +38,12 @@ use tokio::sync::Semaphore;
 
 use super::store::{Location, Store, StoreError};
 use super::system::budget::{Budget, most_threads};
+use crate::host::serve::service::Registry;
 use crate::registry::Caller;
+pub use keys::{Keys, KeysError};
 use links::Links;
+pub use objects::Objects;
 
-/// How this server calls itself.
-const PRODUCT: &str = concat!("slashopt/", env!("CARGO_PKG_VERSION"));
 /// Connections at once; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 1024;
 /// Archives that come at once; more are told to come later.
@@ -91,21 +91,6 @@ pub enum ServeError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// What all requests share.
-#[derive(Debug)]
-struct Registry {
-    store: Store,
-    links: Links,
-    keys: Keys,
-    anybody: Caller,
-    public_url: Option<String>,
-    objects: Objects,
-    address: SocketAddr,
-    budget: Arc<Budget>,
-    uploads: Semaphore,
-    publications: Semaphore,
 }
 
 /// Serves a store until a signal asks for the end; `ready` is told the address once requests are answered.

@@ -14,7 +14,9 @@ use object_store::{GetResult, ObjectStoreExt as _};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 
-use super::{Location, Store, StoreError};
+use super::error::StoreError;
+use super::location::Location;
+use super::open::Store;
 use crate::digest::Digest;
 
 /// Bytes of an archive that are in memory at a time; S3 takes no smaller parts than 5 MiB.

@@ -9,8 +9,9 @@ use object_store::path::Path as Key;
 use object_store::{ObjectMeta, ObjectStore as _, ObjectStoreExt as _};
 
 use super::blobs::key_of;
+use super::error::StoreError;
+use super::open::{Store, new_uuid, now};
 use super::versions::AT_ONCE;
-use super::{Store, StoreError, new_uuid, now};
 use crate::digest::Digest;
 
 /// What nobody has written to for so long is not being written.

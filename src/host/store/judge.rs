@@ -2,12 +2,12 @@
 
 use std::fs::File;
 
-use super::Archive;
+use super::blobs::Archive;
 use crate::archive::{Refusal, Strictness};
 use crate::host::error::{HostError, LayerPlace};
 use crate::host::read::entry::Reader;
 use crate::host::read::index::Index;
-use crate::host::read::stack::LoadOptions;
+use crate::host::read::options::LoadOptions;
 use crate::host::system::budget::Budget;
 use crate::layer::{Layer, LayerForm, NameHasher};
 use crate::plan::{LimitExceeded, Limits};

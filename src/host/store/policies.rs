@@ -2,9 +2,10 @@
 
 use object_store::path::Path as Key;
 
+use super::error::StoreError;
+use super::open::{Store, new_uuid, numbered};
 use super::shapes::{PolicyShape, from_bytes, to_bytes};
 use super::versions::folder_of;
-use super::{Store, StoreError, new_uuid, numbered};
 use crate::registry::{ApiError, Policy, VersionArn};
 
 impl Store {

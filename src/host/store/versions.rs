@@ -6,8 +6,10 @@ use std::sync::Arc;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use object_store::path::Path as Key;
 
+use super::blobs::Archive;
+use super::error::StoreError;
+use super::open::{REMEMBERED, Store, new_uuid, now, numbered};
 use super::shapes::{DeletedShape, VersionShape, from_bytes, to_bytes};
-use super::{Archive, REMEMBERED, Store, StoreError, new_uuid, now, numbered};
 use crate::registry::request::{Listing, Publish};
 use crate::registry::version::{Filter, Found, Marker};
 use crate::registry::{Account, LayerArn, LayerName, LayerVersion, Region, VersionArn};

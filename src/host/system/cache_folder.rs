@@ -30,7 +30,7 @@ pub struct CacheFolder {
 #[derive(Debug)]
 pub(in crate::host) struct Folder {
     pub(in crate::host) path: PathBuf,
-    pub(in crate::host) directory: OwnedFd,
+    pub(super) directory: OwnedFd,
     pub(in crate::host) is_writable: bool,
     /// The mode of directories in it: what the folder itself grants to others.
     directory_mode: Mode,

@@ -3,8 +3,9 @@
 pub mod budget;
 pub mod cache_folder;
 pub mod child;
+pub mod errno;
 pub mod interrupt;
-pub(in crate::host) mod pages;
-pub(in crate::host) mod remove;
+pub(super) mod pages;
+pub(super) mod remove;
 pub mod root;
-pub(in crate::host) mod whole_file;
+pub(super) mod whole_file;

@@ -10,7 +10,9 @@ use slashopt::archive::Strictness;
 use slashopt::entry::Kind;
 use slashopt::host::system::budget::Budget;
 use slashopt::host::read::entry::Reader;
-use slashopt::host::read::stack::{LayerInput, LoadOptions, LoadedStack};
+use slashopt::host::read::input::LayerInput;
+use slashopt::host::read::options::LoadOptions;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::merge::{LinkedDirectory, MergedTree};
 use slashopt::plan::Limits;
 

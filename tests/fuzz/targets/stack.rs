@@ -12,7 +12,9 @@ use slashopt::host::extract::destination::{Destination, Replace};
 use slashopt::host::extract::extraction::{Extraction, Progress, read_umask};
 use slashopt::host::system::interrupt::Interrupt;
 use slashopt::host::extract::record::CacheFolder;
-use slashopt::host::read::stack::{LayerInput, LoadOptions, LoadedStack};
+use slashopt::host::read::input::LayerInput;
+use slashopt::host::read::options::LoadOptions;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::merge::{LinkedDirectory, MergedTree};
 use slashopt::plan::ExtractPlan;
 

@@ -1,0 +1,97 @@
+//! Reads the object that a layer of a stack brought, wherever the layer comes from.
+
+use std::fs::File;
+use std::io;
+use std::io::Read as _;
+
+use nix::errno::Errno;
+
+use super::inflate::crc32;
+use super::source::Source;
+use super::stack::LoadedStack;
+use crate::host::error::HostError;
+use crate::host::read::entry::Reader;
+use crate::host::system::root::{Root, open_whatever_the_mode};
+use crate::layer::LayerForm;
+use crate::merge::Origin;
+
+impl Reader<'_> {
+    /// Hands the verified bytes of the file that a layer brought to `sink`, in one piece or in several. When it fails, `sink`
+    /// may have been given bytes that are not to be trusted.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the entry, what failed to be read, or what `sink` answers.
+    pub fn read(
+        &mut self,
+        loaded: &LoadedStack,
+        origin: Origin,
+        sink: impl FnMut(&[u8]) -> Result<(), HostError>,
+    ) -> Result<(), HostError> {
+        let (Some(layer), Some(source)) =
+            (loaded.stack.get(origin.layer), loaded.source(origin.layer))
+        else {
+            return Ok(());
+        };
+        let Some(entry) = layer.entry_of(origin.node) else {
+            return Ok(());
+        };
+        match (&layer.form, source) {
+            (LayerForm::Archive(archive), Source::Archive(file)) => {
+                self.read_entry(file, archive, entry, loaded.place(origin.layer), sink)
+            }
+            (_, directory) => self.read_listed(loaded, origin, directory, sink),
+        }
+    }
+
+    /// A file of a directory that serves as a layer.
+    fn read_listed(
+        &mut self,
+        loaded: &LoadedStack,
+        origin: Origin,
+        directory: &Source,
+        mut sink: impl FnMut(&[u8]) -> Result<(), HostError>,
+    ) -> Result<(), HostError> {
+        let Some(layer) = loaded.stack.get(origin.layer) else {
+            return Ok(());
+        };
+        let path = layer.path(origin.node);
+        let failed = |error: io::Error| {
+            let place = loaded.place(origin.layer);
+            place.failed_at("read it", &format!("`{path}`"), error)
+        };
+        let changed = || failed(io::Error::other("it changed after it was examined"));
+        let object = layer.object(origin.node);
+        let root = Root::borrow(directory);
+        let opened = match root.open_file(path.as_bytes()) {
+            Err(Errno::EACCES) if matches!(directory, Source::Tree(_)) => {
+                open_whatever_the_mode(&root, path.as_bytes(), object.mode)
+            }
+            other => other,
+        };
+        let mut file = File::from(opened.map_err(|error| failed(error.into()))?);
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() || metadata.len() != object.size {
+            return Err(changed());
+        }
+        let buffer = self.input.emptied().map_err(failed)?;
+        let (mut crc, mut read_bytes) = (0, 0);
+        loop {
+            let count = file.read(buffer).map_err(failed)?;
+            if count == 0 {
+                break;
+            }
+            let piece = buffer.get(..count).unwrap_or_default();
+            crc = crc32(crc, piece);
+            read_bytes += count as u64;
+            if read_bytes > object.size {
+                return Err(changed());
+            }
+            sink(piece)?;
+        }
+        if read_bytes != object.size || object.crc32.is_some_and(|known| known != crc) {
+            return Err(changed());
+        }
+        Ok(())
+    }
+}
