@@ -1,16 +1,15 @@
 //! What fails on the machine, and where: every failure says what was attempted, on what, and why.
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use crate::archive::Refusal;
 use crate::digest::Digest;
 use crate::path::Escaped;
-use crate::plan::LimitExceeded;
+use crate::plan::{LimitExceeded, PolicyViolation};
 
 /// Which layer, as people name it: ``layer 2 of 3 (`deps.zip`)``.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LayerPlace {
+pub struct LayerLabel {
     /// Counted from 1.
     pub number: usize,
     /// How many there are.
@@ -19,7 +18,7 @@ pub struct LayerPlace {
     pub source: String,
 }
 
-impl fmt::Display for LayerPlace {
+impl fmt::Display for LayerLabel {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
@@ -31,7 +30,7 @@ impl fmt::Display for LayerPlace {
     }
 }
 
-impl LayerPlace {
+impl LayerLabel {
     /// A system call failed while the layer was read.
     pub(in crate::host) fn failed(&self, operation: &'static str, source: io::Error) -> HostError {
         HostError::Io {
@@ -72,7 +71,7 @@ impl LayerPlace {
 pub enum HostError {
     /// A process of ours failed that did the work.
     #[error("{}", .0.message)]
-    Child(Box<Told>),
+    Child(Box<ChildFailure>),
     /// A destination that must not be built into.
     #[error("`{destination}`: {reason}")]
     Destination {
@@ -92,7 +91,7 @@ pub enum HostError {
         /// On what.
         place: String,
         /// The layer that was being read, if one was.
-        layer: Option<LayerPlace>,
+        layer: Option<LayerLabel>,
         /// Why it failed.
         source: io::Error,
     },
@@ -100,7 +99,7 @@ pub enum HostError {
     #[error("{layer}: its digest is {}, not {}", .digests.found, .digests.expected)]
     OtherDigest {
         /// Which layer.
-        layer: LayerPlace,
+        layer: LayerLabel,
         /// What was said, and what it is.
         digests: Box<OtherDigest>,
     },
@@ -108,7 +107,7 @@ pub enum HostError {
     #[error("{layer}: it is not in the cache `{cache}`")]
     NotCached {
         /// Which layer.
-        layer: LayerPlace,
+        layer: LayerLabel,
         /// Where the cache is.
         cache: String,
     },
@@ -116,10 +115,13 @@ pub enum HostError {
     #[error("{layer}: {}{}", admitted.entry.as_ref().map(|entry| format!("entry `{}`: ", Escaped(entry))).unwrap_or_default(), admitted.rule)]
     NotAdmitted {
         /// Which layer.
-        layer: LayerPlace,
+        layer: LayerLabel,
         /// What is wrong.
         admitted: Box<Admitted>,
     },
+    /// The caller's own policy forbids what the layers would make.
+    #[error("{0}")]
+    Policy(#[from] PolicyViolation),
     /// A limit of ours is exceeded.
     #[error("{0}")]
     Limit(#[from] LimitExceeded),
@@ -127,25 +129,27 @@ pub enum HostError {
     #[error("{layer}: {}{}", refusal.entry.as_ref().map(|entry| format!("entry `{}`: ", Escaped(&entry.name))).unwrap_or_default(), refusal.rule)]
     Refused {
         /// Which layer.
-        layer: LayerPlace,
+        layer: LayerLabel,
         /// Which rule, and by which entry.
         refusal: Box<Refusal>,
     },
 }
 
-/// A failure that a child process met, as it told it.
+/// A failure of a child process, as the child tells it to its parent.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Told {
+pub struct ChildFailure {
     /// Whether a layer is to blame: it breaks a rule, or a limit.
     pub is_refusal: bool,
     /// What failed, where, and why.
     pub message: String,
     /// The layer at fault, counted from 1.
     pub layer: Option<usize>,
-    /// The entry at fault.
+    /// The entry at fault, as printed.
     pub entry: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The signal that asked the child to end.
+    pub signal: Option<i32>,
     /// What could not be cleaned up, a sentence each for the user.
     pub left_behind: Vec<String>,
 }

@@ -543,3 +543,30 @@ fn in_a_root_with_nothing_in_it_the_layers_are_there_all_the_same() {
         );
     }
 }
+
+#[test]
+fn a_layer_that_is_refused_is_named_alike_whether_it_is_mounted_or_extracted() {
+    let Some(sandbox) = sandbox() else { return };
+    sandbox.archive(
+        "bad.zip",
+        &archive([file("python/../../etc/passwd", "unsafe")]),
+    );
+    let error = |machine: &[OsString]| {
+        let run = starts(
+            &sandbox,
+            machine,
+            &["one.zip", "bad.zip"],
+            &["--format", "json"],
+        );
+        let json: Value = serde_json::from_str(run.status(125).stdout()).expect("it is JSON");
+        json["error"].clone()
+    };
+    for (name, machine) in without_mounts() {
+        let error = error(&machine);
+        assert_eq!(error["layer"], 2, "{name}: {error}");
+        assert_eq!(error["entry"], "python/../../etc/passwd", "{name}: {error}");
+    }
+    let mounted = error(&[]);
+    assert_eq!(mounted["layer"], 2, "{mounted}");
+    assert_eq!(mounted["entry"], "python/../../etc/passwd", "{mounted}");
+}

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use slashopt::archive::Refusal;
 use slashopt::entry::Kind;
-use slashopt::host::error::{Abandoned, HostError};
+use slashopt::host::error::HostError;
 use slashopt::host::pack::archive::Assembly;
 use slashopt::host::pack::deflate::Level;
 use slashopt::host::pack::output::Output;
@@ -127,15 +127,11 @@ impl Writing<'_> {
         // What is known before the work is done fails before it.
         self.judge(plan, None)?;
         let host = |error| Failure::host(self.what, error);
-        let abandoned = |Abandoned { error, left_behind }| {
-            for left in &left_behind {
-                self.report.warning(left);
-            }
-            host(error)
-        };
+        let abandoned = |abandoned| self.report.abandoned(self.what, abandoned);
         let make = |file: &File| {
             let shows = self.report.shows_progress();
-            let made = with_progress(shows, plan.unzipped_bytes(), |progress| {
+            let made = with_progress(shows, |progress| {
+                progress.begin(plan.unzipped_bytes());
                 assembly.write(file, &progress.bytes)
             })
             .map_err(host)?;

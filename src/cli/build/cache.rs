@@ -354,7 +354,7 @@ fn parse_duration(typed: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::build::cache::*;
+    use super::*;
 
     #[test]
     fn a_length_of_time_is_typed_with_a_unit() {

@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &FlattenArgs, global: &GlobalArgs, report: &Report)
     let summary = Summary::of(&tree, &ExtractPlan::new(&tree), &collisions);
     summary
         .judge(on_collision, on_type_conflict)
-        .map_err(|violation| Failure::policy(WHAT, &violation))?;
+        .map_err(|violation| Failure::host(WHAT, violation.into()))?;
     let plan = FlattenPlan::new(&tree).map_err(|unwritable| {
         Failure::new(Exit::Refused, format!("{WHAT}: {unwritable}"))
             .hint("--on-type-conflict replace does not follow links, which makes such paths")

@@ -414,7 +414,7 @@ fn to_json(lock: &Lock, is_current: bool) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::build::lock::*;
+    use super::*;
 
     #[test]
     fn paths_are_written_from_where_the_lock_file_is() -> io::Result<()> {

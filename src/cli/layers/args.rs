@@ -212,7 +212,7 @@ impl LayerArgs {
     }
 
     /// How a child process tells that.
-    pub(crate) fn describe(&self) -> fn(HostError) -> slashopt::host::error::Told {
+    pub(crate) fn describe(&self) -> fn(HostError) -> slashopt::host::error::ChildFailure {
         if self.lock.get().is_some() {
             Failure::told_locked
         } else {

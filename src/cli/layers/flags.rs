@@ -1,15 +1,17 @@
 //! Layers as they are typed, and how they are read, merged and judged: what every command shares that takes LAYERs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use rayon::ThreadPool;
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use slashopt::archive::Strictness;
 use slashopt::digest::Digest;
 use slashopt::host::cache::Cache;
+use slashopt::host::extract::build::{RootRequest, Workshop};
 use slashopt::host::system::budget::thread_count;
 use slashopt::host::system::cache_folder::CacheFolder;
+use slashopt::host::system::interrupt::Interrupt;
 use slashopt::plan::{self, Limits};
 
 use crate::cli::args::values::parse_bytes;
@@ -107,14 +109,32 @@ impl StackArgs {
 
     /// The cache, made if need be.
     pub(crate) fn cache(&self, what: &str) -> Result<Cache, Failure> {
-        let folders = CacheFolder::new(self.cache_dir.as_deref(), |name| std::env::var_os(name));
-        Cache::open(&folders).map_err(|error| Failure::host(what, error))
+        Cache::open(&self.cache_folder()).map_err(|error| Failure::host(what, error))
     }
 
     /// Whether the cache has a layer; none is made for that.
     pub(crate) fn has_cached(&self, digest: Digest) -> bool {
-        let folders = CacheFolder::new(self.cache_dir.as_deref(), |name| std::env::var_os(name));
-        Cache::holds(&folders, digest)
+        Cache::holds(&self.cache_folder(), digest)
+    }
+
+    /// Where records and trees may be.
+    pub(crate) fn cache_folder(&self) -> CacheFolder {
+        CacheFolder::new(self.cache_dir.as_deref(), |name| std::env::var_os(name))
+    }
+
+    /// A root of the layers at this place, by these flags.
+    pub(crate) fn root_request(&self, into: &Path) -> RootRequest {
+        let mut request = RootRequest::new(into);
+        request.on_collision = self.on_collision();
+        request.on_type_conflict = self.on_type_conflict();
+        request.strictness = self.strictness();
+        request.cache = self.cache_folder();
+        request
+    }
+
+    /// What building a root takes. The process must have one thread.
+    pub(crate) fn workshop(&self, interrupt: Interrupt) -> Result<Workshop, Failure> {
+        Workshop::open(self.threads, interrupt).map_err(|error| not_started(self.threads, &error))
     }
 
     /// The threads to work with.
@@ -123,39 +143,19 @@ impl StackArgs {
     }
 }
 
-/// As many threads.
+/// As many threads; one for each processor that may be used, if nothing is said.
 pub(crate) fn thread_pool(threads: Option<u16>) -> Result<ThreadPool, Failure> {
-    let threads = thread_count(threads);
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
+    ThreadPoolBuilder::new()
+        .num_threads(thread_count(threads))
         .build()
-        .map_err(|error| {
-            Failure::new(
-                Exit::Machine,
-                format!("cannot start {threads} threads: {error}"),
-            )
-            .hint("ask for fewer with --threads")
-        })
+        .map_err(|error| not_started(threads, &error))
 }
 
-#[cfg(test)]
-mod tests {
-    use crate::cli::layers::flags::*;
-
-    #[test]
-    fn bytes_are_typed_with_or_without_a_unit() {
-        for (typed, expected) in [
-            ("0", Some(0)),
-            ("512K", Some(524_288)),
-            ("10G", Some(10 << 30)),
-            ("1GiB", Some(1 << 30)),
-            ("", None),
-            ("G", None),
-            ("1.5G", None),
-            ("1X", None),
-            ("99999999T", None),
-        ] {
-            assert_eq!(parse_bytes(typed).ok(), expected, "{typed}");
-        }
-    }
+fn not_started(threads: Option<u16>, error: &ThreadPoolBuildError) -> Failure {
+    let threads = thread_count(threads);
+    Failure::new(
+        Exit::Machine,
+        format!("cannot start {threads} threads: {error}"),
+    )
+    .hint("ask for fewer with --threads")
 }

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use slashopt::digest::Digest;
-use slashopt::host::error::LayerPlace;
+use slashopt::host::error::LayerLabel;
 use slashopt::host::read::input::LayerInput;
 use slashopt::registry::VersionArn;
 use slashopt::runtime::{Architecture, Runtime};
@@ -207,7 +207,7 @@ impl Lock {
             // Its digest is for whoever reads it; this costs nothing.
             match about {
                 Some(Ok(about)) if about.is_file() && about.len() != layer.bytes => {
-                    let place = LayerPlace {
+                    let place = LayerLabel {
                         number,
                         of: self.layers.len(),
                         source: name,
@@ -251,7 +251,7 @@ impl Lock {
         for (layer, number) in self.layers.iter().zip(1..) {
             let names = declared(layer).as_deref().unwrap_or_default();
             if !names.is_empty() && !names.iter().any(|name| name == chosen) {
-                let place = LayerPlace {
+                let place = LayerLabel {
                     number,
                     of: self.layers.len(),
                     source: layer.source.to_string(),

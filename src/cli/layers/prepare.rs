@@ -71,7 +71,7 @@ impl StackArgs {
         ready
             .summary
             .judge(policy.on_collision, policy.on_type_conflict)
-            .map_err(|violation| Failure::policy(what, &violation))?;
+            .map_err(|violation| Failure::host(what, violation.into()))?;
         let warnings = tree_warnings(&ready.summary, policy.on_collision);
         for warning in warnings.iter().chain(&ready.left_behind) {
             report.warning(warning);

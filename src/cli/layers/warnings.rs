@@ -1,5 +1,7 @@
 //! What a user should know of layers, and of their merge, before it is used.
 
+use slashopt::host::extract::build::BuiltRoot;
+use slashopt::host::read::stack::LoadedStack;
 use slashopt::path::Escaped;
 use slashopt::plan;
 use slashopt::summary::{Paths, Summary};
@@ -68,4 +70,21 @@ pub(super) fn overridden(summary: &Summary) -> String {
         format!(": {}", plan::listed(examples, *count))
     };
     format!("later layers override paths: {}{named}", parts.join(", "))
+}
+
+/// What a user should know of a root that was built, or would be.
+pub(crate) fn root_warnings(
+    built: &BuiltRoot,
+    loaded: &LoadedStack,
+    on_collision: plan::OnCollision,
+) -> Vec<String> {
+    let mut warnings = tree_warnings(&built.summary, on_collision);
+    let layers = loaded.stack.len();
+    let waived = built
+        .waived
+        .iter()
+        .map(|(layer, refusal)| format!("layer {layer} of {layers}: {}", waived(refusal)));
+    warnings.extend(waived);
+    warnings.extend(built.left_behind.iter().cloned());
+    warnings
 }

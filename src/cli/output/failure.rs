@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use slashopt::archive::Rule;
-use slashopt::host::error::{HostError, Told, Unsuitable};
+use slashopt::host::error::{ChildFailure, HostError, Unsuitable};
 #[cfg(feature = "registry")]
 use slashopt::host::store::{Location, StoreError};
 use slashopt::path::Escaped;
@@ -115,18 +115,10 @@ impl Failure {
     }
 
     fn in_words(what: &str, error: HostError, (message, hint): Words) -> Self {
-        let exit = if is_refusal(&error) {
-            Exit::Refused
-        } else {
-            Exit::Machine
-        };
         let failure = Self {
             hint,
-            signal: match error {
-                HostError::Interrupted(signal) => Some(signal),
-                _ => None,
-            },
-            ..Self::new(exit, format!("{what}: {message}"))
+            signal: signal(&error),
+            ..Self::new(exit(&error), format!("{what}: {message}"))
         };
         let (layer, entry) = fault(error);
         Self {
@@ -137,43 +129,60 @@ impl Failure {
     }
 
     /// A failure of a child process, for its parent.
-    pub(crate) fn told(error: HostError) -> Told {
+    pub(crate) fn told(error: HostError) -> ChildFailure {
         let words = words(&error);
         Self::told_in_words(error, words)
     }
 
     /// The same of layers that a lock file names.
-    pub(crate) fn told_locked(error: HostError) -> Told {
+    pub(crate) fn told_locked(error: HostError) -> ChildFailure {
         let words = locked_words(&error);
         Self::told_in_words(error, words)
     }
 
-    fn told_in_words(error: HostError, (message, hint): Words) -> Told {
-        let told = Told {
-            is_refusal: is_refusal(&error),
+    fn told_in_words(error: HostError, (message, hint): Words) -> ChildFailure {
+        let told = ChildFailure {
+            is_refusal: exit(&error) == Exit::Refused,
             message,
             hint,
-            ..Told::default()
+            signal: signal(&error),
+            ..ChildFailure::default()
         };
         let (layer, entry) = fault(error);
-        Told {
+        ChildFailure {
             layer,
             entry,
             ..told
         }
     }
 
-    /// What the user's own policy forbids.
-    pub(crate) fn policy(what: &str, violation: &PolicyViolation) -> Self {
-        let hint = match violation {
-            PolicyViolation::Collisions { .. } => {
-                "`slashopt which PATH LAYER...` shows both sides; --on-collision warn builds all the same"
-            }
-            PolicyViolation::TypeConflicts { .. } => {
-                "`slashopt which PATH LAYER...` shows both sides; --on-type-conflict replace lets the later layer win"
-            }
-        };
-        Self::new(Exit::Findings, format!("{what}: {violation}")).hint(hint)
+    /// This failure, which a child process met, for its parent.
+    pub(crate) fn into_child(self) -> ChildFailure {
+        ChildFailure {
+            is_refusal: self.exit == Exit::Refused,
+            message: self.message,
+            layer: self.layer,
+            entry: self.entry,
+            hint: self.hint,
+            signal: self.signal,
+            left_behind: Vec::new(),
+        }
+    }
+
+    /// The failure that [`Failure::into_child`] was made of. What is not the fault of a layer is `otherwise`.
+    pub(crate) fn of_child(failure: ChildFailure, otherwise: Exit) -> Self {
+        Self {
+            exit: if failure.is_refusal {
+                Exit::Refused
+            } else {
+                otherwise
+            },
+            message: failure.message,
+            layer: failure.layer,
+            entry: failure.entry,
+            hint: failure.hint,
+            signal: failure.signal,
+        }
     }
 
     /// What the registry answers.
@@ -261,18 +270,29 @@ fn locked_words(error: &HostError) -> Words {
     }
 }
 
-/// Whether a layer is to blame, and not this machine.
-fn is_refusal(error: &HostError) -> bool {
+/// Who is to blame: a layer, the user's own policy, or this machine.
+fn exit(error: &HostError) -> Exit {
     match error {
         HostError::Limit(_)
         | HostError::NotAdmitted { .. }
         | HostError::OtherDigest { .. }
-        | HostError::Refused { .. } => true,
-        HostError::Child(told) => told.is_refusal,
-        HostError::Destination { .. }
+        | HostError::Refused { .. } => Exit::Refused,
+        HostError::Child(failure) if failure.is_refusal => Exit::Refused,
+        HostError::Policy(_) => Exit::Findings,
+        HostError::Child(_)
+        | HostError::Destination { .. }
         | HostError::Interrupted(_)
         | HostError::Io { .. }
-        | HostError::NotCached { .. } => false,
+        | HostError::NotCached { .. } => Exit::Machine,
+    }
+}
+
+/// The signal that ended the work, if one did.
+fn signal(error: &HostError) -> Option<i32> {
+    match error {
+        HostError::Interrupted(signal) => Some(*signal),
+        HostError::Child(failure) => failure.signal,
+        _ => None,
     }
 }
 
@@ -292,9 +312,10 @@ fn fault(error: HostError) -> (Option<usize>, Option<String>) {
             refusal.entry.map(|entry| shown(&entry.name)),
         ),
         HostError::Io { layer, .. } => (layer.map(|layer| layer.number), None),
-        HostError::Destination { .. } | HostError::Interrupted(_) | HostError::Limit(_) => {
-            (None, None)
-        }
+        HostError::Destination { .. }
+        | HostError::Interrupted(_)
+        | HostError::Limit(_)
+        | HostError::Policy(_) => (None, None),
     }
 }
 
@@ -326,6 +347,12 @@ fn hint_for(error: &HostError) -> Option<String> {
         },
         HostError::Limit(LimitExceeded::Bytes { .. }) => "--max-bytes raises the limit",
         HostError::Limit(LimitExceeded::Entries { .. }) => "--max-entries raises the limit",
+        HostError::Policy(PolicyViolation::Collisions { .. }) => {
+            "`slashopt which PATH LAYER...` shows both sides; --on-collision warn builds all the same"
+        }
+        HostError::Policy(PolicyViolation::TypeConflicts { .. }) => {
+            "`slashopt which PATH LAYER...` shows both sides; --on-type-conflict replace lets the later layer win"
+        }
         HostError::Destination { reason, .. } => match reason {
             Unsuitable::Ancestor => "name a directory of its own, such as ./opt",
             Unsuitable::Busy | Unsuitable::Raced => {
@@ -368,3 +395,97 @@ fn hint_for(error: &HostError) -> Option<String> {
 
 /// What a command gives: its exit status, or why it could not be done.
 pub(crate) type Outcome = Result<ExitCode, Failure>;
+
+#[cfg(test)]
+mod tests {
+    use slashopt::archive::{EntryPlace, Refusal};
+    use slashopt::digest::Digest;
+    use slashopt::host::error::{Admitted, LayerLabel, OtherDigest};
+    use slashopt::path::LayerPath;
+
+    use super::*;
+
+    fn layer() -> LayerLabel {
+        LayerLabel {
+            number: 2,
+            of: 3,
+            source: "deps.zip".to_owned(),
+        }
+    }
+
+    /// A failure of every kind, made anew at each call since none can be copied.
+    fn every_kind() -> Vec<HostError> {
+        let refusal = Refusal {
+            entry: Some(EntryPlace {
+                index: 7,
+                name: b"a\0b".to_vec(),
+            }),
+            rule: Rule::Encrypted,
+        };
+        vec![
+            HostError::Child(Box::new(ChildFailure {
+                is_refusal: true,
+                message: "layer 1 of 1 (`a.zip`): it is unsafe".to_owned(),
+                layer: Some(1),
+                entry: Some("x".to_owned()),
+                hint: Some("pack it again".to_owned()),
+                ..ChildFailure::default()
+            })),
+            HostError::Destination {
+                destination: "opt".to_owned(),
+                reason: Unsuitable::NotOurs,
+            },
+            HostError::Interrupted(15),
+            HostError::io("open it", "`opt`", io::Error::other("broken")),
+            HostError::Io {
+                operation: "read the layer",
+                place: layer().to_string(),
+                layer: Some(layer()),
+                source: io::Error::other("broken"),
+            },
+            HostError::OtherDigest {
+                layer: layer(),
+                digests: Box::new(OtherDigest {
+                    expected: Digest([0; 32]),
+                    found: Digest([1; 32]),
+                }),
+            },
+            HostError::NotCached {
+                layer: layer(),
+                cache: "none".to_owned(),
+            },
+            HostError::NotAdmitted {
+                layer: layer(),
+                admitted: Box::new(Admitted {
+                    entry: Some(b"python/a.py".to_vec()),
+                    rule: "it is there twice".to_owned(),
+                }),
+            },
+            HostError::Policy(PolicyViolation::Collisions {
+                count: 1,
+                examples: vec![LayerPath::default()],
+            }),
+            HostError::Limit(LimitExceeded::Entries {
+                limit: 1,
+                entries: 2,
+            }),
+            HostError::Refused {
+                layer: layer(),
+                refusal: Box::new(refusal),
+            },
+        ]
+    }
+
+    #[test]
+    fn a_failure_that_a_child_tells_is_the_one_that_it_met() {
+        let kinds = every_kind().into_iter().zip(every_kind());
+        for (here, there) in kinds {
+            let met = Failure::host("cannot start the command", here);
+            let told = Failure::host("cannot start the command", there);
+            let bytes = told.into_child().to_bytes();
+            let child = ChildFailure::from_bytes(&bytes).expect("it was just written");
+            let heard = Failure::of_child(child, met.exit);
+            assert_eq!(format!("{heard:?}"), format!("{met:?}"));
+        }
+    }
+}

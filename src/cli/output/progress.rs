@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use slashopt::host::extract::extraction::Progress;
 
 /// Shows how far the work is while it is done, if that takes long enough to be seen.
-pub(crate) fn with_progress<T>(is_shown: bool, bytes: u64, work: impl FnOnce(&Progress) -> T) -> T {
+pub(crate) fn with_progress<T>(is_shown: bool, work: impl FnOnce(&Progress) -> T) -> T {
     let progress = Progress::default();
     if !is_shown {
         return work(&progress);
@@ -20,9 +20,10 @@ pub(crate) fn with_progress<T>(is_shown: bool, bytes: u64, work: impl FnOnce(&Pr
             let style =
                 ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left")
                     .unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = ProgressBar::new(bytes).with_style(style);
             std::thread::park_timeout(Duration::from_millis(200));
+            let bar = ProgressBar::new(0).with_style(style);
             while !is_done.load(Ordering::Relaxed) {
+                bar.set_length(progress.total_bytes.load(Ordering::Relaxed));
                 bar.set_position(progress.bytes.load(Ordering::Relaxed));
                 std::thread::park_timeout(Duration::from_millis(50));
             }

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use slashopt::host::error::Abandoned;
+
 use super::failure::{Exit, Failure};
 use super::global::{Color, GlobalArgs};
 use super::json::SCHEMA_VERSION;
@@ -135,6 +137,14 @@ impl Report {
         if !self.is_quiet {
             self.line("36", "note", text);
         }
+    }
+
+    /// Tells what is left of a root that was not built; why it was not, for the end.
+    pub(crate) fn abandoned(&self, what: &str, abandoned: Abandoned) -> Failure {
+        for left in &abandoned.left_behind {
+            self.warning(left);
+        }
+        Failure::host(what, abandoned.error)
     }
 
     /// Writes a failure, and gives the exit status that goes with it.

@@ -2,7 +2,7 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::encoding::{Decoder, Encoder};
+use crate::host::system::encoding::{Decoder, Encoder};
 
 /// One run of the kernel, from its start to its end.
 #[derive(Clone, Debug, Eq, PartialEq)]

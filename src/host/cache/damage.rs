@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::tree_record::ManifestNode;
 use crate::entry::Kind;
 use crate::host::error::HostError;
-use crate::host::read::inflate::crc32;
+use crate::host::system::checksum::crc32;
 use crate::host::system::interrupt::Interrupt;
 use crate::host::system::root::{Root, examine, list_names, open_whatever_the_mode, split_path};
 use crate::path::Escaped;

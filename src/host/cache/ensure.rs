@@ -16,7 +16,7 @@ use super::tree_record::{TreeKey, encode_manifest, nodes_of};
 use super::trees::{LOCKS, TreeState};
 use crate::digest::Digest;
 use crate::host::cache::builder::BUILDERS;
-use crate::host::error::{Abandoned, Admitted, HostError, LayerPlace};
+use crate::host::error::{Abandoned, Admitted, HostError, LayerLabel};
 use crate::host::extract::extraction::read_umask;
 use crate::host::read::entry::Reader;
 use crate::host::read::input::LayerInput;
@@ -234,7 +234,7 @@ impl Builder<'_> {
     fn verify_hidden(
         &self,
         loaded: &LoadedStack,
-        place: &LayerPlace,
+        place: &LayerLabel,
     ) -> Result<Vec<Admitted>, HostError> {
         let mut reader = Reader::new(&self.budget);
         if let Some(layer) = loaded.stack.get(LayerId(0))

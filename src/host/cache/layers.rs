@@ -13,7 +13,7 @@ use super::builder::Builder;
 use super::memo::State;
 use super::trees::MEMO;
 use crate::digest::Digest;
-use crate::host::error::{HostError, LayerPlace, OtherDigest};
+use crate::host::error::{HostError, LayerLabel, OtherDigest};
 use crate::host::read::digest::{hash_directory, hash_file, is_directory};
 use crate::host::read::input::{LayerInput, open};
 use crate::host::read::listing::{Listed, load_directory};
@@ -25,7 +25,7 @@ use crate::plan::Limits;
 /// A layer that somebody wants in the cache.
 pub(super) struct Wanted<'i> {
     input: &'i LayerInput,
-    pub(super) place: LayerPlace,
+    pub(super) place: LayerLabel,
     /// What was hashed, if anything was.
     opened: Option<Opened>,
 }
@@ -247,7 +247,7 @@ struct ListedStack {
 fn list(
     path: &Path,
     directory: &File,
-    place: &LayerPlace,
+    place: &LayerLabel,
     limits: Limits,
 ) -> Result<ListedStack, HostError> {
     let hasher = NameHasher::new();

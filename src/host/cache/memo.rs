@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::stat::FileStat;
 
-use super::encoding::{Decoder, Encoder, Mark};
 use crate::digest::Digest;
 use crate::entry::Mode;
+use crate::host::system::encoding::{Decoder, Encoder, Mark};
 use crate::host::system::whole_file;
 
 const MARK: Mark = *b"slmemo 1";

@@ -16,7 +16,6 @@ mod boot;
 mod builder;
 mod damage;
 mod draft;
-mod encoding;
 mod ensure;
 mod hooks;
 mod layers;

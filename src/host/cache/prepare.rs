@@ -12,7 +12,6 @@ use nix::sys::stat::{SFlag, futimens, stat};
 use nix::sys::time::TimeSpec;
 
 use super::boot::Boot;
-use super::encoding::{Decoder, Encoder, Mark};
 use super::ensure::Built;
 use super::lock::{out_of_the_way, share_directory, share_file};
 use super::memo::State;
@@ -21,10 +20,11 @@ use super::ready::{Building, Policy, Ready, ReadyLayer};
 use super::stack_record::{StackRecord, stack_digest};
 use super::trees::{MEMO, MOST_RECORD_BYTES, STACKS, TREES};
 use crate::digest::Digest;
-use crate::host::error::{Abandoned, HostError, LayerPlace, Told};
+use crate::host::error::{Abandoned, ChildFailure, HostError, LayerLabel};
 use crate::host::read::input::{LayerInput, spool_stdin};
 use crate::host::read::listing::load_directory;
 use crate::host::system::child::in_child;
+use crate::host::system::encoding::{Decoder, Encoder, Mark};
 use crate::host::system::root::{open_directory, uninterrupted};
 use crate::host::system::whole_file;
 use crate::layer::NameHasher;
@@ -266,11 +266,12 @@ impl Cache {
         })
         .map_err(|error| failed(error.into()))?;
         match (decode_answer(&report.bytes), report.signal) {
-            (Some(Answer::Built(_)), Some(signal)) | (Some(Answer::Interrupted(signal)), _) => {
-                Err(HostError::Interrupted(signal))
-            }
+            (Some(Answer::Built(_)), Some(signal)) => Err(HostError::Interrupted(signal)),
             (Some(Answer::Built(built)), None) => Ok(*built),
-            (Some(Answer::Told(told)), _) => Err(HostError::Child(told)),
+            (Some(Answer::Failed(failure)), _) => Err(match failure.signal {
+                Some(signal) => HostError::Interrupted(signal),
+                None => HostError::Child(failure),
+            }),
             (None, _) => {
                 let death = report.death.unwrap_or_else(|| "it said nothing".to_owned());
                 let reason = format!("the process that builds failed: {death}");
@@ -283,7 +284,7 @@ impl Cache {
 /// What can be known of a layer without opening it, by what is remembered in a folder.
 fn look_up(
     input: &LayerInput,
-    place: &LayerPlace,
+    place: &LayerLabel,
     policy: &Policy,
     memo: Option<&OwnedFd>,
 ) -> Known {
@@ -326,7 +327,7 @@ fn look_up(
 fn finish(
     ready: Ready,
     known: &[Known],
-    places: &[LayerPlace],
+    places: &[LayerLabel],
     is_warm: bool,
     left_behind: Vec<String>,
 ) -> Ready {
@@ -361,7 +362,7 @@ fn spooled(inputs: &[LayerInput]) -> Result<Vec<LayerInput>, HostError> {
 }
 
 /// What a directory is now; that takes a look at all that lies in it, but not into it.
-fn directory_state(path: &Path, place: &LayerPlace, policy: &Policy) -> Option<State> {
+fn directory_state(path: &Path, place: &LayerLabel, policy: &Policy) -> Option<State> {
     // What is wrong with it is said by who builds.
     let listed = load_directory(path, place, policy.limits, &NameHasher::new()).ok()?;
     Some(State::of_directory(listed.fingerprint, listed.changed))
@@ -380,17 +381,14 @@ fn note_use(record: &OwnedFd) {
 
 enum Answer {
     Built(Box<Built>),
-    Interrupted(i32),
-    Told(Box<Told>),
+    Failed(Box<ChildFailure>),
 }
 
-fn encode_answer(answer: Result<Built, Abandoned>, describe: fn(HostError) -> Told) -> Vec<u8> {
+fn encode_answer(
+    answer: Result<Built, Abandoned>,
+    describe: fn(HostError) -> ChildFailure,
+) -> Vec<u8> {
     let mut encoder = Encoder::new(ANSWER);
-    let texts = |encoder: &mut Encoder, texts: &[String]| {
-        encoder.list(texts, |encoder, text| {
-            encoder.bytes(text.as_bytes());
-        });
-    };
     match answer {
         Ok(built) => {
             encoder.number(0).list(&built.digests, |encoder, &digest| {
@@ -398,24 +396,16 @@ fn encode_answer(answer: Result<Built, Abandoned>, describe: fn(HostError) -> To
             });
             let record = built.unrecorded.as_ref().map(StackRecord::encode);
             encoder.optional(record.as_deref());
-            texts(&mut encoder, &built.left_behind);
-        }
-        Err(Abandoned {
-            error: HostError::Interrupted(signal),
-            ..
-        }) => {
-            encoder.number(1).signed(signal.into());
+            encoder.list(&built.left_behind, |encoder, text| {
+                encoder.bytes(text.as_bytes());
+            });
         }
         Err(Abandoned { error, left_behind }) => {
-            let told = describe(error);
-            encoder
-                .number(2)
-                .flag(told.is_refusal)
-                .bytes(told.message.as_bytes())
-                .number(told.layer.map_or(0, |layer| layer as u64))
-                .optional(told.entry.as_deref().map(str::as_bytes))
-                .optional(told.hint.as_deref().map(str::as_bytes));
-            texts(&mut encoder, &left_behind);
+            let failure = ChildFailure {
+                left_behind,
+                ..describe(error)
+            };
+            failure.encode(encoder.number(1));
         }
     }
     encoder.finish()
@@ -423,7 +413,6 @@ fn encode_answer(answer: Result<Built, Abandoned>, describe: fn(HostError) -> To
 
 fn decode_answer(answer: &[u8]) -> Option<Answer> {
     let mut decoder = Decoder::new(answer, ANSWER)?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let answer = match decoder.number()? {
         0 => Answer::Built(Box::new(Built {
             digests: decoder.list(Decoder::digest)?,
@@ -433,15 +422,7 @@ fn decode_answer(answer: &[u8]) -> Option<Answer> {
             },
             left_behind: decoder.list(Decoder::text)?,
         })),
-        1 => Answer::Interrupted(i32::try_from(decoder.signed()?).ok()?),
-        2 => Answer::Told(Box::new(Told {
-            is_refusal: decoder.flag()?,
-            message: decoder.text()?,
-            layer: decoder.count().map(|layer| (layer > 0).then_some(layer))?,
-            entry: decoder.optional()?.map(text),
-            hint: decoder.optional()?.map(text),
-            left_behind: decoder.list(Decoder::text)?,
-        })),
+        1 => Answer::Failed(Box::new(ChildFailure::decode(&mut decoder)?)),
         _ => return None,
     };
     decoder.end().map(|()| answer)

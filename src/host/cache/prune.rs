@@ -455,7 +455,7 @@ fn mounts() -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::host::cache::prune::*;
+    use super::*;
 
     #[test]
     fn the_mounts_of_this_process_are_seen() {

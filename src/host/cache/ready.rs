@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::archive::Strictness;
 use crate::digest::Digest;
-use crate::host::error::{Admitted, HostError, Told};
+use crate::host::error::{Admitted, ChildFailure, HostError};
 use crate::plan::{Limits, OnCollision, OnTypeConflict};
 use crate::quota::{FileIdentity, Weight};
 use crate::summary::Summary;
@@ -32,7 +32,7 @@ pub struct Building {
     /// Whether a tree must survive a power cut once it is there; then it is believed after one.
     pub is_durable: bool,
     /// How a failure in the process that builds is told in this one.
-    pub describe: fn(HostError) -> Told,
+    pub describe: fn(HostError) -> ChildFailure,
 }
 
 /// One layer of a stack that is ready.

@@ -3,13 +3,13 @@
 use sha2::{Digest as _, Sha256};
 
 use super::boot::Boot;
-use super::encoding::{Decoder, Encoder, Mark};
 use super::ready::Policy;
 use super::tree_record::{RootIdentity, TreeKey};
 use crate::archive::Strictness;
 use crate::collisions::Counts;
 use crate::digest::Digest;
 use crate::host::error::Admitted;
+use crate::host::system::encoding::{Decoder, Encoder, Mark};
 use crate::plan::{OnCollision, OnTypeConflict};
 use crate::summary::{Paths, Summary};
 

@@ -2,11 +2,11 @@
 //! object in it.
 
 use super::boot::Boot;
-use super::encoding::{Decoder, Encoder, Mark};
 use crate::digest::Digest;
 use crate::entry::{Kind, Mode, Object};
 use crate::host::error::Admitted;
-use crate::host::read::inflate::crc32;
+use crate::host::system::checksum::crc32;
+use crate::host::system::encoding::{Decoder, Encoder, Mark};
 use crate::layer::{Layer, Listing, NameHasher};
 use crate::merge::{MergedTree, NodeId};
 use crate::timestamp::Timestamp;

@@ -14,7 +14,7 @@ use super::tree_record::{ManifestNode, RootIdentity, TreeKey, TreeRecord, decode
 use crate::archive::Strictness;
 use crate::digest::Digest;
 use crate::host::cache::{lock, tree_record};
-use crate::host::error::{HostError, LayerPlace};
+use crate::host::error::{HostError, LayerLabel};
 use crate::host::extract::record::Record;
 use crate::host::read::options::LayersByDigest;
 use crate::host::system::cache_folder::CacheFolder;
@@ -199,7 +199,7 @@ impl LayersByDigest for Cache {
     fn layer(
         &self,
         digest: Digest,
-        place: &LayerPlace,
+        place: &LayerLabel,
         strictness: Strictness,
         hasher: &NameHasher,
     ) -> Result<(Layer, OwnedFd), HostError> {

@@ -280,7 +280,7 @@ mod tests {
 
     use std::os::unix::fs::symlink;
 
-    use crate::host::exec::places::*;
+    use super::*;
 
     fn tree(paths: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();

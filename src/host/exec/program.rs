@@ -122,7 +122,7 @@ fn loader_place(head: &[u8]) -> Option<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use crate::host::exec::program::*;
+    use super::*;
 
     #[test]
     fn a_first_line_names_its_interpreter() {

@@ -67,6 +67,15 @@ pub struct Extracted {
 pub struct Progress {
     /// Bytes of file contents written.
     pub bytes: AtomicU64,
+    /// Bytes of file contents to be written; 0 until that is known.
+    pub total_bytes: AtomicU64,
+}
+
+impl Progress {
+    /// From now on it is known how much there is to do.
+    pub fn begin(&self, total_bytes: u64) {
+        self.total_bytes.store(total_bytes, Ordering::Relaxed);
+    }
 }
 
 /// Reads the process's umask, which takes setting it for a moment: no other thread may be creating files. One that takes

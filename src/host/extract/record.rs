@@ -198,7 +198,7 @@ const ROOTS: &str = "roots";
 
 #[cfg(test)]
 mod tests {
-    use crate::host::extract::record::*;
+    use super::*;
 
     #[test]
     fn a_record_is_read_as_it_was_written() {

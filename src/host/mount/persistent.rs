@@ -183,7 +183,7 @@ pub fn unmount(place: &Path) -> Result<(), UnmountError> {
 
 #[cfg(test)]
 mod tests {
-    use crate::host::mount::persistent::*;
+    use super::*;
 
     const MOUNTS: &str = "\
 20 1 254:0 / / rw - ext4 /dev/vda rw

@@ -84,7 +84,7 @@ fn without_alternatives(pattern: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::host::pack::ignore_file::*;
+    use super::*;
 
     #[test]
     fn braces_are_ordinary_characters() {

@@ -10,14 +10,14 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::entry::Reader;
-use super::inflate::crc32;
 use super::listing::load_directory;
 use super::source::Source;
 use super::stack::LoadedStack;
 use crate::digest::Digest;
 use crate::entry::Kind;
-use crate::host::error::{HostError, LayerPlace};
+use crate::host::error::{HostError, LayerLabel};
 use crate::host::system::budget::Budget;
+use crate::host::system::checksum::crc32;
 use crate::host::system::interrupt::Interrupt;
 use crate::layer::{LayerId, NameHasher};
 use crate::merge::MergedTree;
@@ -32,7 +32,7 @@ const DIRECTORY: &[u8] = b"slashopt directory 1";
 pub(super) fn digest_of(
     file: &File,
     path: &Path,
-    place: &LayerPlace,
+    place: &LayerLabel,
     limits: Limits,
     budget: &Budget,
     interrupt: &Interrupt,
@@ -54,7 +54,7 @@ pub(in crate::host) fn is_directory(file: &File) -> bool {
 /// The SHA-256 of a file.
 pub(in crate::host) fn hash_file(
     file: &File,
-    place: &LayerPlace,
+    place: &LayerLabel,
     interrupt: &Interrupt,
 ) -> Result<Digest, HostError> {
     let mut hash = Sha256::new();

@@ -6,11 +6,12 @@ use std::fs::File;
 use std::io;
 
 use super::entry_place::{Form, Reading};
-use super::inflate::{Inflater, StreamInflater, crc32};
+use super::inflate::{Inflater, StreamInflater};
 use super::window::Input;
 use crate::archive::{Archive, Entry, Method, Refusal, Rule};
-use crate::host::error::{HostError, LayerPlace};
+use crate::host::error::{HostError, LayerLabel};
 use crate::host::system::budget::{Budget, Grant};
+use crate::host::system::checksum::crc32;
 use crate::host::system::pages::Pages;
 
 /// Bytes of buffers that a reader keeps, half of them for input: what is smaller, nearly everything, needs no allocation. More
@@ -93,7 +94,7 @@ impl<'b> Reader<'b> {
         file: &File,
         archive: &Archive,
         index: u32,
-        place: &LayerPlace,
+        place: &LayerLabel,
         sink: impl FnMut(&[u8]) -> Result<(), HostError>,
     ) -> Result<(), HostError> {
         self.read_form(file, archive, index, place, Form::Content, sink)
@@ -110,7 +111,7 @@ impl<'b> Reader<'b> {
         file: &File,
         archive: &Archive,
         index: u32,
-        place: &LayerPlace,
+        place: &LayerLabel,
         sink: impl FnMut(&[u8]) -> Result<(), HostError>,
     ) -> Result<(), HostError> {
         self.read_form(file, archive, index, place, Form::Kept, sink)
@@ -121,7 +122,7 @@ impl<'b> Reader<'b> {
         file: &File,
         archive: &Archive,
         index: u32,
-        place: &LayerPlace,
+        place: &LayerLabel,
         form: Form,
         sink: impl FnMut(&[u8]) -> Result<(), HostError>,
     ) -> Result<(), HostError> {
@@ -200,7 +201,7 @@ impl<'b> Reader<'b> {
         file: &File,
         archive: &Archive,
         index: u32,
-        place: &LayerPlace,
+        place: &LayerLabel,
     ) -> Result<(), HostError> {
         let Some(&entry) = archive.entries().get(index as usize) else {
             return Ok(());

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 
 use crate::archive::{Archive, Entry, Refusal, Rule};
-use crate::host::error::{HostError, LayerPlace};
+use crate::host::error::{HostError, LayerLabel};
 use crate::path::Escaped;
 
 /// In which form an entry's data is wanted.
@@ -23,7 +23,7 @@ pub(super) struct Reading<'r> {
     pub(super) archive: &'r Archive,
     pub(super) entry: &'r Entry,
     pub(super) index: u32,
-    pub(super) place: &'r LayerPlace,
+    pub(super) place: &'r LayerLabel,
     pub(super) form: Form,
 }
 

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::entry::Reader;
 use super::options::LoadOptions;
 use crate::archive::{Archive, DirectoryLocation, MAX_DIRECTORY_BYTES, Refusal, Rule, TAIL_BYTES};
-use crate::host::error::{HostError, LayerPlace};
+use crate::host::error::{HostError, LayerLabel};
 use crate::host::system::budget::Budget;
 use crate::layer::{Layer, LayerForm, NameHasher};
 use crate::plan::LimitExceeded;
@@ -29,7 +29,7 @@ impl Index {
     /// The rule that the archive breaks, the limit that it exceeds, or why it cannot be read.
     pub(in crate::host) fn read(
         file: &File,
-        place: &LayerPlace,
+        place: &LayerLabel,
         options: LoadOptions<'_>,
         budget: &Budget,
         hasher: &NameHasher,
@@ -130,7 +130,7 @@ const MAX_TARGETS_BYTES: u64 = 16 << 20;
 fn read_links_and_unplaced(
     layer: &mut Layer,
     file: &File,
-    place: &LayerPlace,
+    place: &LayerLabel,
     budget: &Budget,
 ) -> Result<(), HostError> {
     let LayerForm::Archive(archive) = &layer.form else {

@@ -6,8 +6,8 @@
 use std::ptr::NonNull;
 
 use libdeflate_sys::{
-    libdeflate_alloc_decompressor, libdeflate_crc32, libdeflate_decompressor,
-    libdeflate_deflate_decompress_ex, libdeflate_free_decompressor,
+    libdeflate_alloc_decompressor, libdeflate_decompressor, libdeflate_deflate_decompress_ex,
+    libdeflate_free_decompressor,
 };
 
 use crate::archive::Rule;
@@ -65,13 +65,6 @@ impl Drop for Inflater {
         // SAFETY: it was allocated by the library, is freed once, and not used again.
         unsafe { libdeflate_free_decompressor(self.0.as_ptr()) }
     }
-}
-
-/// CRC-32 of `bytes`, going on from `crc32`, which is 0 at the beginning.
-#[expect(unsafe_code, reason = "the checksum comes from the same C library")]
-pub(in crate::host) fn crc32(crc32: u32, bytes: &[u8]) -> u32 {
-    // SAFETY: the pointer is valid for reading that many bytes.
-    unsafe { libdeflate_crc32(crc32, bytes.as_ptr().cast(), bytes.len()) }
 }
 
 /// A stream that is inflated piece by piece, for what does not fit in memory.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::digest::Digest;
-use crate::host::error::LayerPlace;
+use crate::host::error::LayerLabel;
 
 /// Where a layer is to be read from.
 #[derive(Clone, Debug)]
@@ -56,8 +56,8 @@ impl LayerInput {
     }
 
     /// How people name each of these layers.
-    pub(in crate::host) fn places(inputs: &[Self]) -> Vec<LayerPlace> {
-        let place = |(input, number): (&Self, usize)| LayerPlace {
+    pub(in crate::host) fn places(inputs: &[Self]) -> Vec<LayerLabel> {
+        let place = |(input, number): (&Self, usize)| LayerLabel {
             number,
             of: inputs.len(),
             source: input.name(),

@@ -12,7 +12,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::archive::{MAX_DIRECTORY_BYTES, Refusal, Rule};
 use crate::entry::{Kind, Object};
-use crate::host::error::{HostError, LayerPlace};
+use crate::host::error::{HostError, LayerLabel};
 use crate::layer::{Layer, Listing, NameHasher};
 use crate::plan::{LimitExceeded, Limits};
 use crate::timestamp::Timestamp;
@@ -33,7 +33,7 @@ pub(in crate::host) struct Listed {
 /// Lists a directory, all of it.
 pub(in crate::host) fn load_directory(
     root: &Path,
-    place: &LayerPlace,
+    place: &LayerLabel,
     limits: Limits,
     hasher: &NameHasher,
 ) -> Result<Listed, HostError> {
@@ -45,7 +45,7 @@ pub(in crate::host) fn load_directory(
 /// The fingerprint is of all names, kinds, modes, sizes, times and changes of state: no content is read.
 pub(super) fn load_kept(
     root: &Path,
-    place: &LayerPlace,
+    place: &LayerLabel,
     limits: Limits,
     hasher: &NameHasher,
     is_kept: Keep<'_>,

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::digest::digest_of;
 use super::index::Index;
 use super::listing::{Keep, Listed, load_kept};
-use crate::host::error::{HostError, LayerPlace, OtherDigest};
+use crate::host::error::{HostError, LayerLabel, OtherDigest};
 use crate::host::read::input::{LayerInput, open};
 use crate::host::read::options::LoadOptions;
 use crate::host::read::source::Source;
@@ -30,7 +30,7 @@ pub(super) struct Loaded {
 
 pub(super) fn load_layer(
     input: &LayerInput,
-    place: &LayerPlace,
+    place: &LayerLabel,
     options: LoadOptions<'_>,
     budget: &Budget,
     hasher: &NameHasher,
@@ -97,7 +97,7 @@ pub(super) fn listed(
     path: &Path,
     directory: File,
     identity: Option<FileIdentity>,
-    place: &LayerPlace,
+    place: &LayerLabel,
     limits: Limits,
     hasher: &NameHasher,
     is_kept: Keep<'_>,
@@ -116,7 +116,7 @@ pub(super) fn listed(
 pub(super) fn archived(
     file: File,
     identity: Option<FileIdentity>,
-    place: &LayerPlace,
+    place: &LayerLabel,
     options: LoadOptions<'_>,
     budget: &Budget,
     hasher: &NameHasher,
@@ -141,7 +141,7 @@ impl LoadedStack {
         options: LoadOptions<'_>,
         budget: &Budget,
     ) -> Result<Self, HostError> {
-        let placed: Vec<(&LayerInput, LayerPlace)> =
+        let placed: Vec<(&LayerInput, LayerLabel)> =
             inputs.iter().zip(LayerInput::places(inputs)).collect();
         let loaded = Self::load_some(&placed, options, budget)?;
         options.limits.judge(&loaded.stack)?;
@@ -151,7 +151,7 @@ impl LoadedStack {
     /// The same of layers that may be some of a larger stack, each with its place in that. The limits are only those of one
     /// layer.
     pub(in crate::host) fn load_some(
-        inputs: &[(&LayerInput, LayerPlace)],
+        inputs: &[(&LayerInput, LayerLabel)],
         options: LoadOptions<'_>,
         budget: &Budget,
     ) -> Result<Self, HostError> {
@@ -175,7 +175,7 @@ impl LoadedStack {
     ) -> Result<Self, HostError> {
         let hasher = NameHasher::new();
         let load = |(index, (path, is_kept)): (usize, &(&Path, Keep<'_>))| {
-            let place = LayerPlace {
+            let place = LayerLabel {
                 number: index + 1,
                 of: inputs.len(),
                 source: path.display().to_string(),
@@ -194,7 +194,7 @@ impl LoadedStack {
             let loaded = listed(path, file, identity, &place, limits, &hasher, is_kept)?;
             Ok((loaded, place))
         };
-        let loaded: Result<Vec<(Loaded, LayerPlace)>, HostError> =
+        let loaded: Result<Vec<(Loaded, LayerLabel)>, HostError> =
             inputs.iter().enumerate().map(load).collect();
         let loaded = loaded?.into_iter();
         let all = Self::of(loaded.map(|(loaded, place)| (Ok(loaded), place)), hasher)?;
@@ -203,7 +203,7 @@ impl LoadedStack {
     }
 
     fn of(
-        loaded: impl ExactSizeIterator<Item = (Result<Loaded, HostError>, LayerPlace)>,
+        loaded: impl ExactSizeIterator<Item = (Result<Loaded, HostError>, LayerLabel)>,
         hasher: NameHasher,
     ) -> Result<Self, HostError> {
         let mut layers = Vec::with_capacity(loaded.len());

@@ -6,11 +6,11 @@ use std::io::Read as _;
 
 use nix::errno::Errno;
 
-use super::inflate::crc32;
 use super::source::Source;
 use super::stack::LoadedStack;
 use crate::host::error::HostError;
 use crate::host::read::entry::Reader;
+use crate::host::system::checksum::crc32;
 use crate::host::system::root::{Root, open_whatever_the_mode};
 use crate::layer::LayerForm;
 use crate::merge::Origin;

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use crate::archive::Strictness;
 use crate::digest::Digest;
-use crate::host::error::{HostError, LayerPlace};
+use crate::host::error::{HostError, LayerLabel};
 use crate::layer::{Layer, NameHasher};
 use crate::plan::Limits;
 
@@ -30,7 +30,7 @@ pub trait LayersByDigest: fmt::Debug + Sync {
     fn layer(
         &self,
         digest: Digest,
-        place: &LayerPlace,
+        place: &LayerLabel,
         strictness: Strictness,
         hasher: &NameHasher,
     ) -> Result<(Layer, OwnedFd), HostError>;

@@ -7,7 +7,7 @@ use std::fs::File;
 use sha2::{Digest as _, Sha256};
 
 pub use super::listing::Keep;
-use crate::host::error::{HostError, LayerPlace};
+use crate::host::error::{HostError, LayerLabel};
 use crate::host::read::source::Source;
 use crate::layer::{Layer, LayerStack, NameHasher};
 use crate::quota::FileIdentity;
@@ -20,7 +20,7 @@ pub struct LoadedStack {
     /// The hash that their trees were made with; [`crate::merge::MergedTree::merge`] wants it.
     pub hasher: NameHasher,
     pub(super) sources: Vec<Source>,
-    pub(super) places: Vec<LayerPlace>,
+    pub(super) places: Vec<LayerLabel>,
     pub(super) identities: Vec<Option<FileIdentity>>,
     pub(super) fingerprints: Vec<[u8; 32]>,
 }
@@ -39,7 +39,7 @@ impl LoadedStack {
 
     /// A stack of layers that are known already.
     pub(in crate::host) fn of_layers(
-        known: Vec<(Layer, Source, LayerPlace)>,
+        known: Vec<(Layer, Source, LayerLabel)>,
         hasher: NameHasher,
     ) -> Self {
         let mut all = Self::empty(hasher);
@@ -58,7 +58,7 @@ impl LoadedStack {
     pub(in crate::host) fn of_directory(
         layer: Layer,
         directory: &File,
-        place: &LayerPlace,
+        place: &LayerLabel,
         hasher: NameHasher,
     ) -> Result<Self, HostError> {
         let directory = directory
@@ -82,8 +82,8 @@ impl LoadedStack {
     }
 
     /// How people name a layer of this stack.
-    pub fn place(&self, layer: crate::layer::LayerId) -> &LayerPlace {
-        static NOWHERE: LayerPlace = LayerPlace {
+    pub fn place(&self, layer: crate::layer::LayerId) -> &LayerLabel {
+        static NOWHERE: LayerLabel = LayerLabel {
             number: 0,
             of: 0,
             source: String::new(),

@@ -4,7 +4,7 @@ use std::fs::File;
 
 use super::blobs::Archive;
 use crate::archive::{Refusal, Strictness};
-use crate::host::error::{HostError, LayerPlace};
+use crate::host::error::{HostError, LayerLabel};
 use crate::host::read::entry::Reader;
 use crate::host::read::index::Index;
 use crate::host::read::options::LoadOptions;
@@ -88,7 +88,7 @@ fn verify_archive(
     options: LoadOptions<'_>,
     budget: &Budget,
 ) -> Result<Layer, HostError> {
-    let place = LayerPlace {
+    let place = LayerLabel {
         number: 1,
         of: 1,
         source: name.to_owned(),

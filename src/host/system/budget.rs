@@ -114,7 +114,7 @@ pub fn most_threads() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use crate::host::system::budget::*;
+    use super::*;
 
     #[test]
     fn what_is_taken_comes_back_when_the_grant_is_dropped() {

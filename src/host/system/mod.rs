@@ -2,7 +2,10 @@
 
 pub mod budget;
 pub mod cache_folder;
+pub(in crate::host) mod checksum;
 pub mod child;
+mod child_failure;
+pub(in crate::host) mod encoding;
 pub mod errno;
 pub mod interrupt;
 pub(super) mod pages;

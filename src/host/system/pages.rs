@@ -133,7 +133,7 @@ impl Drop for Pages {
 
 #[cfg(test)]
 mod tests {
-    use crate::host::system::pages::*;
+    use super::*;
 
     #[test]
     fn a_buffer_holds_what_was_asked_for_and_begins_with_zeros() {

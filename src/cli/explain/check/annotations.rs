@@ -171,7 +171,7 @@ fn uri(file: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::explain::check::annotations::*;
+    use super::*;
 
     #[test]
     fn what_ends_a_command_or_a_property_is_escaped() {

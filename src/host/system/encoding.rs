@@ -2,11 +2,12 @@
 //! What was cut short, overwritten with zeros or written by another version does not read.
 
 use crate::digest::{DIGEST_BYTES, Digest};
-use crate::host::read::inflate;
+
 use crate::path::LayerPath;
+use crate::host::system::checksum;
 
 /// The first bytes of everything written: which record it is, in which version.
-pub(super) type Mark = [u8; 8];
+pub(in crate::host) type Mark = [u8; 8];
 
 /// Up to so many bytes a checksum is made byte by byte: in a virtual machine the fast one takes longer to find out what this
 /// processor can do. A start reads only records, of a kilobyte; a manifest has megabytes.
@@ -15,7 +16,7 @@ const SMALL_BYTES: usize = 16 << 10;
 /// The CRC-32 of zip and gzip.
 fn crc32(bytes: &[u8]) -> u32 {
     if bytes.len() > SMALL_BYTES {
-        return inflate::crc32(0, bytes);
+        return checksum::crc32(0, bytes);
     }
     crc32_of_few(bytes)
 }
@@ -43,50 +44,54 @@ fn crc32_of_few(bytes: &[u8]) -> u32 {
 }
 
 /// Writes a record.
-pub(super) struct Encoder(Vec<u8>);
+pub(in crate::host) struct Encoder(Vec<u8>);
 
 impl Encoder {
-    pub(super) fn new(mark: Mark) -> Self {
+    pub(in crate::host) fn new(mark: Mark) -> Self {
         Self(mark.to_vec())
     }
 
-    pub(super) fn number(&mut self, number: u64) -> &mut Self {
+    pub(in crate::host) fn number(&mut self, number: u64) -> &mut Self {
         self.0.extend_from_slice(&number.to_le_bytes());
         self
     }
 
-    pub(super) fn count(&mut self, count: usize) -> &mut Self {
+    pub(in crate::host) fn count(&mut self, count: usize) -> &mut Self {
         self.number(count as u64)
     }
 
-    pub(super) fn signed(&mut self, number: i64) -> &mut Self {
+    pub(in crate::host) fn signed(&mut self, number: i64) -> &mut Self {
         self.0.extend_from_slice(&number.to_le_bytes());
         self
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(in crate::host) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.count(bytes.len());
         self.0.extend_from_slice(bytes);
         self
     }
 
-    pub(super) fn optional(&mut self, bytes: Option<&[u8]>) -> &mut Self {
+    pub(in crate::host) fn optional(&mut self, bytes: Option<&[u8]>) -> &mut Self {
         self.flag(bytes.is_some());
         self.bytes(bytes.unwrap_or_default())
     }
 
-    pub(super) fn flag(&mut self, flag: bool) -> &mut Self {
+    pub(in crate::host) fn flag(&mut self, flag: bool) -> &mut Self {
         self.0.push(u8::from(flag));
         self
     }
 
-    pub(super) fn digest(&mut self, digest: Digest) -> &mut Self {
+    pub(in crate::host) fn digest(&mut self, digest: Digest) -> &mut Self {
         self.0.extend_from_slice(&digest.0);
         self
     }
 
     /// A list: how many, then each.
-    pub(super) fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) -> &mut Self {
+    pub(in crate::host) fn list<T>(
+        &mut self,
+        items: &[T],
+        write: impl Fn(&mut Self, &T),
+    ) -> &mut Self {
         self.count(items.len());
         for item in items {
             write(self, item);
@@ -95,7 +100,7 @@ impl Encoder {
     }
 
     /// The record, checksum included.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    pub(in crate::host) fn finish(mut self) -> Vec<u8> {
         let checksum = crc32(&self.0);
         self.0.extend_from_slice(&checksum.to_le_bytes());
         self.0
@@ -103,11 +108,11 @@ impl Encoder {
 }
 
 /// Reads a record. Every answer is `None` from the first thing on that is not there.
-pub(super) struct Decoder<'b>(&'b [u8]);
+pub(in crate::host) struct Decoder<'b>(&'b [u8]);
 
 impl<'b> Decoder<'b> {
     /// Judges mark and checksum.
-    pub(super) fn new(record: &'b [u8], mark: Mark) -> Option<Self> {
+    pub(in crate::host) fn new(record: &'b [u8], mark: Mark) -> Option<Self> {
         let (body, checksum) = record.split_last_chunk::<4>()?;
         if crc32(body) != u32::from_le_bytes(*checksum) {
             return None;
@@ -121,19 +126,19 @@ impl<'b> Decoder<'b> {
         Some(*array)
     }
 
-    pub(super) fn number(&mut self) -> Option<u64> {
+    pub(in crate::host) fn number(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
     }
 
-    pub(super) fn count(&mut self) -> Option<usize> {
+    pub(in crate::host) fn count(&mut self) -> Option<usize> {
         usize::try_from(self.number()?).ok()
     }
 
-    pub(super) fn signed(&mut self) -> Option<i64> {
+    pub(in crate::host) fn signed(&mut self) -> Option<i64> {
         self.array().map(i64::from_le_bytes)
     }
 
-    pub(super) fn bytes(&mut self) -> Option<&'b [u8]> {
+    pub(in crate::host) fn bytes(&mut self) -> Option<&'b [u8]> {
         let count = self.count()?;
         let (bytes, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
@@ -144,18 +149,18 @@ impl<'b> Decoder<'b> {
         clippy::option_option,
         reason = "whether it reads, and whether anything is there"
     )]
-    pub(super) fn optional(&mut self) -> Option<Option<&'b [u8]>> {
+    pub(in crate::host) fn optional(&mut self) -> Option<Option<&'b [u8]>> {
         let is_there = self.flag()?;
         let bytes = self.bytes()?;
         Some(is_there.then_some(bytes))
     }
 
-    pub(super) fn text(&mut self) -> Option<String> {
+    pub(in crate::host) fn text(&mut self) -> Option<String> {
         String::from_utf8(self.bytes()?.to_vec()).ok()
     }
 
     /// A path that was judged before it was written.
-    pub(super) fn path(&mut self) -> Option<LayerPath> {
+    pub(in crate::host) fn path(&mut self) -> Option<LayerPath> {
         let mut path = LayerPath::root();
         for component in self.bytes()?.split(|&byte| byte == b'/') {
             path.push(component);
@@ -163,7 +168,7 @@ impl<'b> Decoder<'b> {
         Some(path)
     }
 
-    pub(super) fn flag(&mut self) -> Option<bool> {
+    pub(in crate::host) fn flag(&mut self) -> Option<bool> {
         let [flag] = self.array()?;
         match flag {
             0 => Some(false),
@@ -172,12 +177,15 @@ impl<'b> Decoder<'b> {
         }
     }
 
-    pub(super) fn digest(&mut self) -> Option<Digest> {
+    pub(in crate::host) fn digest(&mut self) -> Option<Digest> {
         self.array::<DIGEST_BYTES>().map(Digest)
     }
 
     /// A list. Its count is believed item by item.
-    pub(super) fn list<T>(&mut self, read: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+    pub(in crate::host) fn list<T>(
+        &mut self,
+        read: impl Fn(&mut Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let count = self.number()?;
         let mut items = Vec::new();
         for _ in 0..count {
@@ -187,7 +195,7 @@ impl<'b> Decoder<'b> {
     }
 
     /// That nothing follows.
-    pub(super) fn end(self) -> Option<()> {
+    pub(in crate::host) fn end(self) -> Option<()> {
         self.0.is_empty().then_some(())
     }
 }
@@ -201,7 +209,7 @@ mod tests {
         let bytes: Vec<u8> = (0..=255).cycle().take(3 * SMALL_BYTES).collect();
         for length in [0, 1, 255, SMALL_BYTES, SMALL_BYTES + 1, bytes.len()] {
             let few = crc32_of_few(&bytes[..length]);
-            assert_eq!(few, inflate::crc32(0, &bytes[..length]));
+            assert_eq!(few, checksum::crc32(0, &bytes[..length]));
             assert_eq!(few, crc32(&bytes[..length]));
         }
     }
