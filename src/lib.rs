@@ -37,6 +37,33 @@
 //! a path, one is the **winner**, the others are **shadowed**: a **collision**. One archive naming a path twice is a
 //! **duplicate**; layers disagreeing on the kind of an object are a **conflict**.
 //!
+//! # One call
+//!
+//! Two layers become a root; the later one overrides the earlier one:
+//!
+//! ```
+//! use std::fs;
+//!
+//! use slashopt::host::extract::build::{RootRequest, make_root};
+//! use slashopt::host::read::input::LayerInput;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let work = tempfile::tempdir()?;
+//! for (layer, version) in [("base", "1"), ("deps", "2")] {
+//!     fs::create_dir_all(work.path().join(layer).join("python"))?;
+//!     fs::write(work.path().join(layer).join("python/greeting.py"), version)?;
+//! }
+//! let layers = ["base", "deps"].map(|layer| LayerInput::Path(work.path().join(layer)));
+//!
+//! let root = work.path().join("opt");
+//! let built = make_root(&layers, &RootRequest::new(&root)).map_err(|abandoned| abandoned.error)?;
+//!
+//! assert_eq!(fs::read_to_string(root.join("python/greeting.py"))?, "2");
+//! assert_eq!(built.summary.collisions.content, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What is absent
 //!
 //! - Nothing outside [`host`] opens a file, starts a thread, reads a clock or a variable.

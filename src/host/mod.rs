@@ -2,6 +2,7 @@
 //! what, and why.
 
 pub mod cache;
+pub mod check;
 pub mod error;
 pub mod exec;
 pub mod extract;

@@ -75,3 +75,25 @@ pub(crate) fn calls() -> Calls {
         .and_then(|name| Calls::named(&name))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_typed_with_or_without_a_unit() {
+        for (typed, expected) in [
+            ("0", Some(0)),
+            ("512K", Some(524_288)),
+            ("10G", Some(10 << 30)),
+            ("1GiB", Some(1 << 30)),
+            ("", None),
+            ("G", None),
+            ("1.5G", None),
+            ("1X", None),
+            ("99999999T", None),
+        ] {
+            assert_eq!(parse_bytes(typed).ok(), expected, "{typed}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ use clap::Args;
 use rayon::ThreadPool;
 
 use slashopt::check::{Finding, Severity};
+use slashopt::host::check::findings;
 use slashopt::host::extract::extraction::read_umask;
 use slashopt::host::pack::archive::Assembly;
 use slashopt::host::pack::directory::{Packed, Packing};
@@ -25,7 +26,7 @@ use slashopt::timestamp::Timestamp;
 use super::archive::{LevelArgs, Place, Writing};
 use crate::cli::args::runtime::{RUNTIME_HELP, named_runtime};
 use crate::cli::args::values::parse_architecture;
-use crate::cli::explain::check::{self, text};
+use crate::cli::explain::check::text;
 use crate::cli::layers::flags::{Quota, thread_pool};
 use crate::cli::output::failure::{Exit, Failure, Outcome};
 use crate::cli::output::global::GlobalArgs;
@@ -123,7 +124,8 @@ pub(crate) fn run(arguments: &PackArgs, global: &GlobalArgs, report: &Report) ->
     let found = RefCell::new(Vec::new());
     let look = |archive: &File| {
         let architecture = arguments.architecture;
-        let found_there = check::findings(archive, runtime, architecture, &pool, &budget, WHAT)?;
+        let found_there = findings(archive, runtime, architecture, &pool, &budget)
+            .map_err(|error| Failure::host(WHAT, error))?;
         found.replace(found_there);
         Ok(())
     };

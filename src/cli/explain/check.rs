@@ -3,38 +3,21 @@
 pub(crate) mod annotations;
 pub(crate) mod text;
 
-use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
-use std::fs::File;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
-use rayon::ThreadPool;
 
-use slashopt::archive::Refusal;
-use slashopt::check::facts::{FileBytes, FileFacts, look};
-use slashopt::check::{
-    self, Configuration, Finding, Outcome as Checked, Policy, RULES, Rule, Severity, Subject,
-};
+use slashopt::check::{self, Configuration, Outcome as Checked, Policy, RULES, Rule, Severity};
 use slashopt::environment::{implied_runtimes, judge_configuration};
-use slashopt::host::error::HostError;
-use slashopt::host::read::input::LayerInput;
-use slashopt::host::read::inspect::{Inspected, inspect_all};
-use slashopt::host::read::options::LoadOptions;
-use slashopt::host::read::stack::LoadedStack;
+use slashopt::host::check::{judge, read_everything};
 use slashopt::host::system::budget::Budget;
-use slashopt::layer::LayerId;
-use slashopt::merge::{MergedTree, Origin};
-use slashopt::packages::{self, Facts, Packages};
+use slashopt::merge::MergedTree;
 use slashopt::plan::OnTypeConflict;
-use slashopt::quota::QuotaExceeded;
-use slashopt::runtime::{Architecture, Runtime};
+use slashopt::runtime::Architecture;
 
 use crate::cli::args::runtime::RUNTIME_HELP;
-use crate::cli::args::values::ARCHITECTURE_HELP;
-use crate::cli::args::values::assignments;
-use crate::cli::args::values::parse_architecture;
+use crate::cli::args::values::{ARCHITECTURE_HELP, assignments, parse_architecture};
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
 use crate::cli::output::failure::{Exit, Failure, Outcome};
@@ -117,7 +100,9 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
     let loaded = arguments
         .stack
         .read(&arguments.layers, WHAT, &pool, &budget)?;
-    let contents = pool.install(|| read_everything(&loaded, &budget, WHAT))?;
+    let contents = pool
+        .install(|| read_everything(&loaded, &budget))
+        .map_err(|error| layers.failure(WHAT, error))?;
     let tree = MergedTree::merge(
         &loaded.stack,
         arguments.stack.on_type_conflict().linked_directory(),
@@ -129,11 +114,11 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
         architecture,
         variables: &variables,
     };
-    let (checked, files) = judge(&tree, &contents, configuration, &quotas, &policy);
+    let judged = judge(&tree, &contents, configuration, &quotas, &policy);
     let shown = Shown {
-        checked: &checked,
+        checked: &judged.outcome,
         stack: &loaded.stack,
-        files,
+        files: judged.files,
     };
     match format {
         Format::Text => {
@@ -144,106 +129,11 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
         Format::Sarif => report.json(&sarif(&shown))?,
         Format::Github => report.result(github(&shown).as_bytes())?,
     }
-    tell_skipped(&checked, &tree, report);
-    Ok(if checked.count(Severity::Error) > 0 {
+    tell_skipped(&judged.outcome, &tree, report);
+    Ok(if judged.outcome.count(Severity::Error) > 0 {
         Exit::Findings.into()
     } else {
         ExitCode::SUCCESS
-    })
-}
-
-/// What the contents say.
-pub(crate) struct Contents {
-    /// To the rules.
-    pub(crate) facts: HashMap<Origin, FileFacts>,
-    /// Of packages.
-    pub(crate) of_packages: Facts,
-    /// What `--lenient` waived in reading them.
-    pub(crate) admitted: Vec<(LayerId, Refusal)>,
-}
-
-/// Reads and verifies every entry of every layer, those that others override too.
-pub(crate) fn read_everything(
-    loaded: &LoadedStack,
-    budget: &Budget,
-    what: &str,
-) -> Result<Contents, Failure> {
-    let origins = Subject::contents(&loaded.stack);
-    let wanted: HashSet<Origin> = packages::wanted(&loaded.stack).into_iter().collect();
-    let Inspected { made, admitted } = inspect_all(loaded, &origins, budget, |origin, content| {
-        let Some(layer) = loaded.stack.get(origin.layer) else {
-            return (None, None);
-        };
-        let path = layer.path(origin.node);
-        let bytes = FileBytes {
-            bytes: content.bytes,
-            is_whole: content.is_whole,
-        };
-        let of_packages = wanted
-            .contains(&origin)
-            .then(|| packages::read(&path, content.bytes))
-            .flatten();
-        (look(&path, bytes), of_packages)
-    })
-    .map_err(|error| Failure::host(what, error))?;
-    let mut contents = Contents {
-        facts: HashMap::new(),
-        of_packages: Facts::new(),
-        admitted,
-    };
-    for (origin, (facts, of_packages)) in origins.into_iter().zip(made) {
-        contents.facts.extend(facts.map(|facts| (origin, facts)));
-        let of_packages = of_packages.map(|fact| (origin, fact));
-        contents.of_packages.extend(of_packages);
-    }
-    Ok(contents)
-}
-
-/// Asks the rules; what they found, and in how many files.
-fn judge(
-    tree: &MergedTree<'_>,
-    contents: &Contents,
-    configuration: Configuration<'_>,
-    quotas: &[QuotaExceeded],
-    policy: &Policy,
-) -> (Checked, usize) {
-    let packages = Packages::of(tree, &contents.of_packages, configuration.runtime);
-    let mut subject = Subject::new(tree, &contents.facts, configuration);
-    subject.quotas = quotas;
-    subject.packages = Some(&packages);
-    subject.admitted = &contents.admitted;
-    (check::check(&subject, policy), subject.files.len())
-}
-
-/// What the rules find in one archive, whatever the quotas.
-pub(crate) fn findings(
-    archive: &File,
-    runtime: Option<&'static Runtime>,
-    architecture: Architecture,
-    pool: &ThreadPool,
-    budget: &Budget,
-    what: &str,
-) -> Result<Vec<Finding>, Failure> {
-    let failed = |error| Failure::host(what, error);
-    let file = archive
-        .try_clone()
-        .map_err(|error| failed(HostError::io("look at it", "the archive", error)))?;
-    let input = LayerInput::Open {
-        name: "the archive".to_owned(),
-        file: Arc::new(file),
-    };
-    pool.install(|| {
-        let loaded = LoadedStack::load(&[input], LoadOptions::default(), budget).map_err(failed)?;
-        let contents = read_everything(&loaded, budget, what)?;
-        let linked = OnTypeConflict::default().linked_directory();
-        let tree = MergedTree::merge(&loaded.stack, linked, &loaded.hasher);
-        let configuration = Configuration {
-            runtime,
-            architecture,
-            variables: &[],
-        };
-        let (checked, _) = judge(&tree, &contents, configuration, &[], &Policy::default());
-        Ok(checked.findings)
     })
 }
 

@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use slashopt::check::{Configuration, Finding, Policy, Subject, check};
+use slashopt::check::{Configuration, Finding, Policy};
 use slashopt::collisions::{Class, Collision, Collisions, SameBytes};
 use slashopt::entry::Kind;
 use slashopt::environment::implied_runtimes;
+use slashopt::host::check::{JudgedStack, judge, read_everything};
 use slashopt::host::error::Abandoned;
 use slashopt::host::extract::extraction::read_umask;
 use slashopt::host::pack::output::Output;
@@ -24,7 +25,6 @@ use slashopt::path::Escaped;
 use slashopt::quota::MAX_UNZIPPED_BYTES;
 use slashopt::runtime::Architecture;
 
-use super::check::read_everything;
 use crate::cli::args::runtime::RUNTIME_HELP;
 use crate::cli::args::values::{ARCHITECTURE_HELP, parse_architecture};
 use crate::cli::layers::args::LayerArgs;
@@ -80,22 +80,18 @@ pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Repo
         &[only] => Some(only),
         _ => None,
     });
-    let contents = pool.install(|| read_everything(&loaded, &budget, WHAT))?;
-    let packages = Packages::of(&tree, &contents.of_packages, runtime);
+    let contents = pool
+        .install(|| read_everything(&loaded, &budget))
+        .map_err(|error| Failure::host(WHAT, error))?;
     let quotas = arguments.stack.exceeded_quotas(&loaded);
-    let mut subject = Subject::new(
-        &tree,
-        &contents.facts,
-        Configuration {
-            runtime,
-            architecture,
-            variables: &[],
-        },
-    );
-    subject.quotas = &quotas;
-    subject.packages = Some(&packages);
-    subject.admitted = &contents.admitted;
-    let checked = check(&subject, &Policy::default());
+    let configuration = Configuration {
+        runtime,
+        architecture,
+        variables: &[],
+    };
+    let JudgedStack {
+        outcome, packages, ..
+    } = judge(&tree, &contents, configuration, &quotas, &Policy::default());
     let means = SameBytes::ByComparison;
     let collisions = classify(&loaded, &tree, means, &pool, &budget, WHAT)?;
     let data = json!({
@@ -108,18 +104,14 @@ pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Repo
         "runtime": runtime.map(|runtime| runtime.identifier),
         "architecture": architecture.to_string(),
         "packages": inventory(&loaded, &packages),
-        "findings": checked.findings.iter().map(finding).collect::<Vec<_>>(),
+        "findings": outcome.findings.iter().map(finding).collect::<Vec<_>>(),
     });
     let page = page(&data);
     if arguments.output == "-" {
         report.result(page.as_bytes())?;
     } else {
-        write(Path::new(&arguments.output), &page).map_err(|abandoned| {
-            for left in &abandoned.left_behind {
-                report.warning(left);
-            }
-            Failure::host(WHAT, abandoned.error)
-        })?;
+        write(Path::new(&arguments.output), &page)
+            .map_err(|abandoned| report.abandoned(WHAT, abandoned))?;
         report.note(&format!(
             "wrote `{}`: open it in a browser",
             Escaped(arguments.output.as_bytes())

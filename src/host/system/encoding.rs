@@ -3,8 +3,8 @@
 
 use crate::digest::{DIGEST_BYTES, Digest};
 
-use crate::path::LayerPath;
 use crate::host::system::checksum;
+use crate::path::LayerPath;
 
 /// The first bytes of everything written: which record it is, in which version.
 pub(in crate::host) type Mark = [u8; 8];
