@@ -47,7 +47,7 @@ pub(crate) fn completions(
 
 /// Prints the manual page of `program`, or writes a page for each of its commands.
 pub(crate) fn man(arguments: &ManArgs, program: Command, report: &Report) -> Outcome {
-    let failed = |error| Failure::new(Exit::Machine, format!("cannot write the manual: {error}"));
+    let failed = |error| Failure::whole(Exit::Machine, format!("cannot write the manual: {error}"));
     if let Some(folder) = &arguments.into {
         clap_mangen::generate_to(program, folder).map_err(failed)?;
         return Ok(ExitCode::SUCCESS);

@@ -86,6 +86,36 @@ enum Command {
     Man(documentation::ManArgs),
 }
 
+impl Command {
+    /// What a failure of the command is about. Each command says only where and why.
+    const fn cannot(&self) -> &'static str {
+        match self {
+            Self::Cache(arguments) => arguments.cannot(),
+            Self::Check(_) => "cannot check the layers",
+            Self::Collisions(_) => "cannot compare the layers",
+            Self::Diff(_) => "cannot compare",
+            Self::Env(_) => "cannot compute the environment",
+            Self::Exec(_) => "cannot start the command",
+            Self::Extract(_) => "cannot extract",
+            Self::Flatten(_) => "cannot flatten",
+            Self::List(_) => "cannot list",
+            Self::Lock(_) => "cannot lock the layers",
+            Self::Mount(_) => "cannot mount",
+            Self::Pack(_) => "cannot pack",
+            Self::Probe(_) => "cannot probe",
+            Self::Report(_) => "cannot make the report",
+            Self::Umount(_) => "cannot unmount",
+            Self::Which(_) => "cannot look it up",
+            #[cfg(feature = "registry")]
+            Self::Registry(arguments) => arguments.cannot(),
+            #[cfg(feature = "documentation")]
+            Self::Completions(_) => "cannot write the completions",
+            #[cfg(feature = "documentation")]
+            Self::Man(_) => "cannot write the manual",
+        }
+    }
+}
+
 /// A command line that begins with `exec`.
 ///
 /// To describe every command takes longer than to mount layers, so a start that has to be fast describes its own alone. What is
@@ -145,6 +175,7 @@ pub(crate) fn main() -> ExitCode {
         trace(cli.global.verbose);
     }
     let report = Report::new(&cli.global);
+    let cannot = cli.command.cannot();
     let outcome = match cli.command {
         Command::Cache(arguments) => build::cache::run(&arguments, &cli.global, &report),
         Command::Extract(arguments) => build::extract::run(&arguments, &cli.global, &report),
@@ -175,7 +206,7 @@ pub(crate) fn main() -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
-        Err(failure) => report.failure(&failure),
+        Err(failure) => report.failure(&failure.during(cannot)),
     }
 }
 

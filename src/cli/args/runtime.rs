@@ -3,6 +3,7 @@
 use slashopt::environment::{Places, implied_runtimes};
 use slashopt::runtime::Runtime;
 
+use crate::cli::output::failure::Exit;
 use crate::cli::output::failure::Failure;
 
 /// Not a doc comment, where the variable would need backticks, which help does not have.
@@ -20,7 +21,10 @@ pub(crate) fn required_runtime(
     if let Some(runtime) = named {
         return Ok(runtime);
     }
-    let failure = Failure::usage("cannot choose the runtime: --runtime: none is given");
+    let failure = Failure::whole(
+        Exit::Usage,
+        "cannot choose the runtime: --runtime: none is given",
+    );
     let implied: Vec<String> = implied_runtimes(in_root)
         .iter()
         .map(|runtime| format!("`--runtime {runtime}`"))
@@ -48,7 +52,7 @@ pub(crate) fn find_runtime(identifier: &str, named_by: &str) -> Result<&'static 
         let message = format!(
             "cannot choose the runtime: {named_by}: `{identifier}` is not a runtime of Lambda"
         );
-        Failure::usage(message).hint(match unknown.suggestion {
+        Failure::whole(Exit::Usage, message).hint(match unknown.suggestion {
             Some(meant) if meant.eq_ignore_ascii_case(identifier) => {
                 format!("write `{meant}`: identifiers are case-sensitive")
             }

@@ -17,14 +17,14 @@ pub(crate) const BASE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/us
 pub(crate) fn assignments(texts: &[OsString], flag: &str) -> Result<Vec<Assignment>, Failure> {
     let parsed = texts.iter().map(|text| Assignment::parse(text));
     parsed.collect::<Result<_, _>>().map_err(|error| {
-        Failure::usage(error.to_string()).hint(format!("write `{flag} NAME=VALUE`"))
+        Failure::whole(Exit::Usage, error.to_string()).hint(format!("write `{flag} NAME=VALUE`"))
     })
 }
 
 /// The path as a search path can hold it: absolute, whatever the working directory will be.
 pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| {
-        Failure::new(
+        Failure::whole(
             Exit::Machine,
             format!(
                 "cannot make the path absolute: `{}`: {error}",

@@ -49,10 +49,10 @@ pub(crate) enum Place {
 
 impl Place {
     /// Judges what was typed for `--output`.
-    pub(crate) fn parse(typed: &Path, what: &str, global: &GlobalArgs) -> Result<Self, Failure> {
+    pub(crate) fn parse(typed: &Path, global: &GlobalArgs) -> Result<Self, Failure> {
         if typed != Path::new("-") {
             return Output::examine(typed).map(Self::File).map_err(|error| {
-                let failure = Failure::host(what, error);
+                let failure = Failure::host(error);
                 match failure.hint {
                     Some(_) => failure,
                     None => failure
@@ -61,16 +61,14 @@ impl Place {
             });
         }
         if global.is_json() {
-            return Err(Failure::usage(format!(
-                "{what}: --output: standard output cannot take both the archive and JSON"
-            ))
+            return Err(Failure::usage(
+                "--output: standard output cannot take both the archive and JSON",
+            )
             .hint("name a file"));
         }
         if Report::is_terminal() {
-            return Err(
-                Failure::usage(format!("{what}: --output: standard output is a terminal"))
-                    .hint("name a file, or redirect standard output"),
-            );
+            return Err(Failure::usage("--output: standard output is a terminal")
+                .hint("name a file, or redirect standard output"));
         }
         Ok(Self::Stdout)
     }
@@ -101,7 +99,6 @@ pub(crate) struct Package<'p> {
 
 /// What `write` needs besides the assembly.
 pub(crate) struct Writing<'w> {
-    pub(crate) what: &'static str,
     pub(crate) quota: Quota,
     pub(crate) umask: u16,
     pub(crate) report: &'w Report,
@@ -126,8 +123,8 @@ impl Writing<'_> {
         warnings.extend(clamped(plan));
         // What is known before the work is done fails before it.
         self.judge(plan, None)?;
-        let host = |error| Failure::host(self.what, error);
-        let abandoned = |abandoned| self.report.abandoned(self.what, abandoned);
+        let host = Failure::host;
+        let abandoned = |abandoned| self.report.abandoned(abandoned);
         let make = |file: &File| {
             let shows = self.report.shows_progress();
             let made = with_progress(shows, |progress| {
@@ -187,7 +184,7 @@ impl Writing<'_> {
         match exceeded.first() {
             Some(first) if self.quota == Quota::Error => Err(Failure::new(
                 Exit::Refused,
-                format!("{}: AWS Lambda would refuse this layer: {first}", self.what),
+                format!("AWS Lambda would refuse this layer: {first}"),
             )
             .hint("--quota warn goes on all the same")),
             _ => Ok(exceeded),

@@ -79,9 +79,22 @@ struct PruneArgs {
 }
 
 impl FolderArgs {
-    fn open(&self, what: &str) -> Result<Cache, Failure> {
+    fn open(&self) -> Result<Cache, Failure> {
         let folders = CacheFolder::new(self.cache_dir.as_deref(), |name| std::env::var_os(name));
-        Cache::open(&folders).map_err(|error| Failure::host(what, error))
+        Cache::open(&folders).map_err(Failure::host)
+    }
+}
+
+impl CacheArgs {
+    /// What a failure of the command is about.
+    pub(crate) const fn cannot(&self) -> &'static str {
+        match self.command {
+            CacheCommand::Add(_) => "cannot fill the cache",
+            CacheCommand::List(_) => "cannot list the cache",
+            CacheCommand::Path(_) => "cannot find the cache",
+            CacheCommand::Prune(_) => "cannot shrink the cache",
+            CacheCommand::Verify(_) => "cannot verify the cache",
+        }
     }
 }
 
@@ -97,14 +110,11 @@ pub(crate) fn run(arguments: &CacheArgs, global: &GlobalArgs, report: &Report) -
 }
 
 fn add(arguments: &AddArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    const WHAT: &str = "cannot fill the cache";
-    let ready = arguments
-        .stack
-        .prepare(&arguments.layers, WHAT, true, report)?;
-    let cache = arguments.stack.cache(WHAT)?;
+    let ready = arguments.stack.prepare(&arguments.layers, true, report)?;
+    let cache = arguments.stack.cache()?;
     // Who starts functions from it later may not be able to write it.
     match cache.hooks() {
-        Err(error) if cache.is_writable() => return Err(Failure::host(WHAT, error)),
+        Err(error) if cache.is_writable() => return Err(Failure::host(error)),
         _ => {}
     }
     if global.is_json() {
@@ -131,9 +141,8 @@ fn add(arguments: &AddArgs, global: &GlobalArgs, report: &Report) -> Outcome {
 }
 
 fn list(arguments: &FolderArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    const WHAT: &str = "cannot list the cache";
-    let cache = arguments.open(WHAT)?;
-    let stored = cache.list().map_err(|error| Failure::host(WHAT, error))?;
+    let cache = arguments.open()?;
+    let stored = cache.list().map_err(Failure::host)?;
     if global.is_json() {
         let trees: Vec<Value> = stored.iter().map(tree_json).collect();
         report.json(&json!({
@@ -160,19 +169,16 @@ fn list(arguments: &FolderArgs, global: &GlobalArgs, report: &Report) -> Outcome
 }
 
 fn prune(arguments: &PruneArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    const WHAT: &str = "cannot shrink the cache";
     if arguments.older_than.is_none() && arguments.max_size.is_none() {
-        return Err(Failure::usage(format!("{WHAT}: nothing says what may go"))
+        return Err(Failure::usage("nothing says what may go")
             .hint("give --older-than 30d, --max-size 10G, or both"));
     }
-    let cache = arguments.folder.open(WHAT)?;
+    let cache = arguments.folder.open()?;
     let pruning = Pruning {
         older_than: arguments.older_than,
         max_bytes: arguments.max_size,
     };
-    let pruned = cache
-        .prune(pruning)
-        .map_err(|error| Failure::host(WHAT, error))?;
+    let pruned = cache.prune(pruning).map_err(Failure::host)?;
     for left in &pruned.left_behind {
         report.warning(left);
     }
@@ -216,11 +222,8 @@ fn pruned_text(pruned: &Pruned) -> String {
 }
 
 fn verify(arguments: &FolderArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    const WHAT: &str = "cannot verify the cache";
-    let cache = arguments.open(WHAT)?;
-    let verified = cache
-        .verify(&Interrupt::install())
-        .map_err(|error| Failure::host(WHAT, error))?;
+    let cache = arguments.open()?;
+    let verified = cache.verify(&Interrupt::install()).map_err(Failure::host)?;
     if global.is_json() {
         report.json(&verified_json(&verified, &cache))?;
     } else {
@@ -273,7 +276,7 @@ fn verified_json(verified: &Verified, cache: &Cache) -> Value {
 }
 
 fn path(arguments: &FolderArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    let cache = arguments.open("cannot find the cache")?;
+    let cache = arguments.open()?;
     if global.is_json() {
         report.json(&json!({
             "schema_version": SCHEMA_VERSION,

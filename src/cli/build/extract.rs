@@ -22,8 +22,6 @@ use crate::cli::output::progress::with_progress;
 use crate::cli::output::report::Report;
 use crate::cli::output::words::{grouped, human_bytes};
 
-const WHAT: &str = "cannot extract";
-
 /// Merge layers into a directory, as Lambda does into /opt
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -71,13 +69,7 @@ pub(crate) fn run(arguments: &ExtractArgs, global: &GlobalArgs, report: &Report)
     global.only_text_or_json()?;
     let stack = &arguments.stack;
     let workshop = stack.workshop(Interrupt::install())?;
-    let loaded = stack.load(
-        &arguments.layers,
-        WHAT,
-        &workshop.pool,
-        &workshop.budget,
-        report,
-    )?;
+    let loaded = stack.load(&arguments.layers, &workshop.pool, &workshop.budget, report)?;
     let mut request = stack.root_request(&arguments.into);
     request.replace = arguments.replace();
     request.is_durable = arguments.durable;
@@ -85,7 +77,7 @@ pub(crate) fn run(arguments: &ExtractArgs, global: &GlobalArgs, report: &Report)
     let built = with_progress(report.shows_progress(), |progress| {
         build_root(&loaded, &request, &workshop, progress)
     })
-    .map_err(|abandoned| report.abandoned(WHAT, abandoned))?;
+    .map_err(|abandoned| report.abandoned(abandoned))?;
     let warnings = root_warnings(&built, &loaded, stack.on_collision());
     for warning in &warnings {
         report.warning(warning);

@@ -28,8 +28,6 @@ use crate::cli::output::json;
 use crate::cli::output::report::Report;
 use crate::cli::output::words::{grouped, human_bytes};
 
-const WHAT: &str = "cannot flatten";
-
 /// Merge layers into one reproducible layer zip
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -61,14 +59,12 @@ pub(crate) fn run(arguments: &FlattenArgs, global: &GlobalArgs, report: &Report)
     global.only_text_or_json()?;
     let umask = read_umask();
     let interrupt = Interrupt::install();
-    let place = Place::parse(&arguments.output, WHAT, global)?;
+    let place = Place::parse(&arguments.output, global)?;
     let stack = &arguments.stack;
     let pool = stack.pool()?;
     let budget = Budget::default();
-    let loaded = stack.load_whatever_the_quotas(&arguments.layers, WHAT, &pool, &budget, report)?;
-    interrupt
-        .check()
-        .map_err(|error| Failure::host(WHAT, error))?;
+    let loaded = stack.load_whatever_the_quotas(&arguments.layers, &pool, &budget, report)?;
+    interrupt.check().map_err(Failure::host)?;
 
     let (on_type_conflict, on_collision) = (stack.on_type_conflict(), stack.on_collision());
     let linked = on_type_conflict.linked_directory();
@@ -78,13 +74,13 @@ pub(crate) fn run(arguments: &FlattenArgs, global: &GlobalArgs, report: &Report)
     } else {
         SameBytes::ByChecksum
     };
-    let collisions = classify(&loaded, &tree, means, &pool, &budget, WHAT)?;
+    let collisions = classify(&loaded, &tree, means, &pool, &budget)?;
     let summary = Summary::of(&tree, &ExtractPlan::new(&tree), &collisions);
     summary
         .judge(on_collision, on_type_conflict)
-        .map_err(|violation| Failure::host(WHAT, violation.into()))?;
+        .map_err(|violation| Failure::host(violation.into()))?;
     let plan = FlattenPlan::new(&tree).map_err(|unwritable| {
-        Failure::new(Exit::Refused, format!("{WHAT}: {unwritable}"))
+        Failure::new(Exit::Refused, unwritable.to_string())
             .hint("--on-type-conflict replace does not follow links, which makes such paths")
     })?;
     let mut warnings = tree_warnings(&summary, on_collision);
@@ -99,7 +95,6 @@ pub(crate) fn run(arguments: &FlattenArgs, global: &GlobalArgs, report: &Report)
         level: arguments.level.level(),
     };
     let writing = Writing {
-        what: WHAT,
         quota: stack.quota,
         umask,
         report,

@@ -31,7 +31,6 @@ use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json::SCHEMA_VERSION;
 use crate::cli::output::report::Report;
 
-const WHAT: &str = "cannot lock the layers";
 const ARCHITECTURE_HELP: &str =
     "Lock this architecture: x86_64 or arm64 [default: the one that all layers were published for]";
 
@@ -69,7 +68,7 @@ pub(crate) fn run(arguments: &LockArgs, global: &GlobalArgs, report: &Report) ->
     let umask = read_umask();
     let interrupt = Interrupt::install();
     if arguments.layers.locked.is_some() {
-        return Err(Failure::usage(format!("{WHAT}: --locked: they are locked"))
+        return Err(Failure::usage("--locked: they are locked")
             .hint("name the LAYERs that are to be locked"));
     }
     let output = arguments.place(global)?;
@@ -84,22 +83,20 @@ pub(crate) fn run(arguments: &LockArgs, global: &GlobalArgs, report: &Report) ->
         return report.result(&lock.to_bytes()?).map(|()| ExitCode::SUCCESS);
     };
     let differences = if arguments.check {
-        let differences = differences(&Lock::read(&lock.file, WHAT)?, &lock);
+        let differences = differences(&Lock::read(&lock.file)?, &lock);
         for difference in &differences {
             report.note(difference);
         }
         Some(differences)
     } else {
-        interrupt
-            .check()
-            .map_err(|error| Failure::host(WHAT, error))?;
+        interrupt.check().map_err(Failure::host)?;
         output
             .write(&lock.to_bytes()?, umask)
             .map_err(|abandoned| {
                 for left in &abandoned.left_behind {
                     report.warning(left);
                 }
-                Failure::host(WHAT, abandoned.error)
+                Failure::host(abandoned.error)
             })?;
         None
     };
@@ -121,15 +118,15 @@ impl LockArgs {
     fn place(&self, global: &GlobalArgs) -> Result<Option<Output>, Failure> {
         if self.output != Path::new("-") {
             return Output::examine(&self.output).map(Some).map_err(|error| {
-                Failure::host(WHAT, error)
+                Failure::host(error)
                     .hint("name a file in a directory that exists, or `-` for standard output")
             });
         }
         if global.is_json() || self.check {
-            return Err(Failure::usage(format!(
-                "{WHAT}: --output: standard output takes the lock file alone"
-            ))
-            .hint("name a file"));
+            return Err(
+                Failure::usage("--output: standard output takes the lock file alone")
+                    .hint("name a file"),
+            );
         }
         Ok(None)
     }
@@ -144,10 +141,10 @@ impl LockArgs {
         let published = self.published()?;
         let typed = published.iter().map(|(typed, _)| typed.clone()).collect();
         let layers = LayerArgs::new(typed, None, self.layers.registry.clone());
-        let inputs = layers.inputs(&self.stack, WHAT)?;
+        let inputs = layers.inputs(&self.stack)?;
         let pool = self.stack.pool()?;
         let budget = Budget::default();
-        let loaded = self.stack.load(&layers, WHAT, &pool, &budget, report)?;
+        let loaded = self.stack.load(&layers, &pool, &budget, report)?;
         let folder = output
             .and_then(|output| output.path().parent())
             .filter(|folder| !folder.as_os_str().is_empty())
@@ -185,7 +182,7 @@ impl LockArgs {
     fn published(&self) -> Result<Vec<(OsString, Option<LayerVersion>)>, Failure> {
         let typed = self.layers.named().into_iter();
         let named = typed.map(|typed| {
-            let found = self.layers.registry.version(&typed, WHAT)?;
+            let found = self.layers.registry.version(&typed)?;
             Ok(match found {
                 Some(version) => (version.arn.to_string().into(), Some(version)),
                 None => (typed, None),
@@ -217,7 +214,7 @@ impl Reading<'_> {
         let nowhere = |why: &str| {
             Failure {
                 layer: Some(place.number),
-                ..Failure::usage(format!("{WHAT}: {place}: {why}"))
+                ..Failure::usage(format!("{place}: {why}"))
             }
             .hint("name a file, a directory, or a layer of the registry")
         };
@@ -236,7 +233,7 @@ impl Reading<'_> {
             let directory = fs::canonicalize(path).map_err(|error| cannot_find(path, &error))?;
             if output.is_within(&directory).is_some() {
                 return Err(Failure::usage(format!(
-                    "{WHAT}: {place}: the lock file would lie in it, and change it"
+                    "{place}: the lock file would lie in it, and change it"
                 ))
                 .hint("write the lock file somewhere else with --output"));
             }
@@ -249,7 +246,7 @@ impl Reading<'_> {
             _ => self
                 .pool
                 .install(|| self.loaded.digest(id, self.budget, self.interrupt))
-                .map_err(|error| Failure::host(WHAT, error))?,
+                .map_err(Failure::host)?,
         };
         let digest = digest.ok_or_else(|| nowhere("its digest is not known"))?;
         let bytes = self.loaded.stack.get(id).map(|layer| layer.code_bytes);
@@ -280,10 +277,7 @@ impl Reading<'_> {
 }
 
 fn cannot_find(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(
-        Exit::Machine,
-        format!("{WHAT}: `{}`: {error}", path.display()),
-    )
+    Failure::new(Exit::Machine, format!("`{}`: {error}", path.display()))
 }
 
 /// A path from a folder that is free of links. A link that the path ends in stays one: it may lead somewhere else later.

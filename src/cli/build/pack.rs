@@ -32,7 +32,6 @@ use crate::cli::output::failure::{Exit, Failure, Outcome};
 use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::report::Report;
 
-const WHAT: &str = "cannot pack";
 // Not a doc comment, where the name would need backticks, which help does not have.
 const ARCHITECTURE_HELP: &str = "Judge for this architecture: x86_64 or arm64";
 /// See <https://reproducible-builds.org/specs/source-date-epoch/>.
@@ -95,7 +94,7 @@ pub(crate) fn run(arguments: &PackArgs, global: &GlobalArgs, report: &Report) ->
     let runtime = named_runtime(arguments.runtime.as_deref())?;
     let under = under(arguments.under.as_deref())?;
     let modified = source_date_epoch()?;
-    let place = Place::parse(&arguments.output, WHAT, global)?;
+    let place = Place::parse(&arguments.output, global)?;
     let pool = thread_pool(arguments.threads)?;
     let budget = Budget::default();
 
@@ -124,13 +123,12 @@ pub(crate) fn run(arguments: &PackArgs, global: &GlobalArgs, report: &Report) ->
     let found = RefCell::new(Vec::new());
     let look = |archive: &File| {
         let architecture = arguments.architecture;
-        let found_there = findings(archive, runtime, architecture, &pool, &budget)
-            .map_err(|error| Failure::host(WHAT, error))?;
+        let found_there =
+            findings(archive, runtime, architecture, &pool, &budget).map_err(Failure::host)?;
         found.replace(found_there);
         Ok(())
     };
     let writing = Writing {
-        what: WHAT,
         quota: arguments.quota,
         umask,
         report,
@@ -176,7 +174,7 @@ pub(crate) fn into_file(directory: &Path, file: &File, report: &Report) -> Resul
     let typed = ["pack", "--output=-", "--"].map(std::ffi::OsStr::new);
     let typed = typed.into_iter().chain([directory.as_os_str()]);
     let arguments = <Defaults as clap::Parser>::try_parse_from(typed)
-        .map_err(|error| Failure::usage(format!("{WHAT}: {error}")))?
+        .map_err(|error| Failure::usage(error.to_string()))?
         .pack;
     let interrupt = Interrupt::install();
     let pool = thread_pool(arguments.threads)?;
@@ -200,9 +198,7 @@ pub(crate) fn into_file(directory: &Path, file: &File, report: &Report) -> Resul
         level: arguments.level.level(),
     };
     let written = std::sync::atomic::AtomicU64::new(0);
-    assembly
-        .write(file, &written)
-        .map_err(|error| Failure::host(WHAT, error))?;
+    assembly.write(file, &written).map_err(Failure::host)?;
     for warning in &warnings {
         report.warning(warning);
     }
@@ -245,7 +241,7 @@ fn load(
     let packed = if arguments.pyc {
         let version = python_version(runtime)?;
         let python = Python::find(version).map_err(|error| {
-            Failure::host(WHAT, error).hint(format!(
+            Failure::host(error).hint(format!(
                 "--pyc needs the interpreter of the runtime: install Python {version} as `python{version}`, or leave --pyc out"
             ))
         })?;
@@ -254,7 +250,7 @@ fn load(
         packing.load()
     };
     packed.map_err(|error| {
-        let failure = Failure::host(WHAT, error);
+        let failure = Failure::host(error);
         if arguments.directory.is_file() {
             failure.hint("pack takes a directory; flatten makes one zip of several")
         } else {
@@ -266,11 +262,11 @@ fn load(
 /// The version of the runtime's interpreter.
 fn python_version(runtime: Option<&'static Runtime>) -> Result<&'static str, Failure> {
     let runtime = runtime.ok_or_else(|| {
-        Failure::usage(format!("{WHAT}: --pyc: for which runtime is not said"))
+        Failure::usage("--pyc: for which runtime is not said")
             .hint("add --runtime, such as --runtime python3.13")
     })?;
     if runtime.family != Family::Python {
-        let message = format!("{WHAT}: --pyc: {} does not run Python", runtime.identifier);
+        let message = format!("--pyc: {} does not run Python", runtime.identifier);
         return Err(Failure::usage(message).hint("leave --pyc out, or name a Python runtime"));
     }
     Ok(runtime.version)
@@ -286,14 +282,14 @@ fn plan(
     warnings: &mut Vec<String>,
 ) -> Result<FlattenPlan, Failure> {
     let unwritable = |unwritable: Unwritable| {
-        Failure::new(Exit::Refused, format!("{WHAT}: {unwritable}"))
+        Failure::new(Exit::Refused, unwritable.to_string())
             .hint("no layer can hold this path: rename it")
     };
     let mut plan = FlattenPlan::new(tree).map_err(unwritable)?;
     if !arguments.keep_times {
         let stale = packed
             .drop_timestamp_based(&mut plan)
-            .map_err(|error| Failure::host(WHAT, error))?;
+            .map_err(Failure::host)?;
         if !stale.is_empty() {
             let (what, them) = if stale.len() == 1 {
                 ("timestamp-based .pyc file is", "it")
@@ -346,7 +342,7 @@ fn under(typed: Option<&Path>) -> Result<LayerPath, Failure> {
         return Ok(LayerPath::root());
     };
     LayerPath::parse(typed.as_os_str().as_bytes()).map_err(|error| {
-        Failure::usage(format!("{WHAT}: --under: `{}`: {error}", typed.display()))
+        Failure::usage(format!("--under: `{}`: {error}", typed.display()))
             .hint("name a directory of the layer, such as `python` or `nodejs/node_modules`")
     })
 }
@@ -361,7 +357,7 @@ fn source_date_epoch() -> Result<Timestamp, Failure> {
     time.filter(|time| time.in_archive() == *time)
         .ok_or_else(|| {
             let message = format!(
-                "{WHAT}: {SOURCE_DATE_EPOCH}: `{}` is no time that a zip archive can hold",
+                "{SOURCE_DATE_EPOCH}: `{}` is no time that a zip archive can hold",
                 value.display()
             );
             Failure::usage(message).hint("give the seconds since 1970, as `date +%s` prints them")

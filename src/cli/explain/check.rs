@@ -30,8 +30,6 @@ use text::Shown;
 /// The rule whose findings `--on-type-conflict error` makes errors.
 const TYPE_CONFLICT: &str = "type-conflict";
 
-const WHAT: &str = "cannot check the layers";
-
 const SET_HELP: &str = "Say how the function is configured, such as \
     AWS_LAMBDA_EXEC_WRAPPER=/opt/wrapper (can be repeated)";
 
@@ -88,21 +86,19 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
     }
     let policy = policy(arguments)?;
     let layers = &arguments.layers;
-    let runtime = layers.runtime(arguments.runtime.as_deref(), WHAT, report)?;
-    let architecture = layers.architecture(arguments.architecture, WHAT, report)?;
+    let runtime = layers.runtime(arguments.runtime.as_deref(), report)?;
+    let architecture = layers.architecture(arguments.architecture, report)?;
     let variables = assignments(&arguments.set, "--set")?;
     judge_configuration(&variables).map_err(|error| {
-        Failure::usage(error.to_string())
+        Failure::whole(Exit::Usage, error.to_string())
             .hint("--set says what the function is configured with; AWS would not take this")
     })?;
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
-    let loaded = arguments
-        .stack
-        .read(&arguments.layers, WHAT, &pool, &budget)?;
+    let loaded = arguments.stack.read(&arguments.layers, &pool, &budget)?;
     let contents = pool
         .install(|| read_everything(&loaded, &budget))
-        .map_err(|error| layers.failure(WHAT, error))?;
+        .map_err(|error| layers.failure(error))?;
     let tree = MergedTree::merge(
         &loaded.stack,
         arguments.stack.on_type_conflict().linked_directory(),
@@ -203,7 +199,7 @@ fn find_rule(id: &str, flag: &str) -> Result<&'static Rule, Failure> {
             .map(|rule| (strsim::jaro_winkler(id, rule.id), rule.id))
             .filter(|&(similarity, _)| similarity >= NEAR)
             .max_by(|(one, _), (other, _)| one.total_cmp(other));
-        Failure::usage(format!("{WHAT}: {flag}: there is no rule `{id}`")).hint(match nearest {
+        Failure::usage(format!("{flag}: there is no rule `{id}`")).hint(match nearest {
             Some((_, meant)) => format!("did you mean `{meant}`?"),
             None => "`slashopt check --list-rules` lists them".to_owned(),
         })
@@ -216,9 +212,10 @@ fn parse_format(format: Option<&str>) -> Result<Format, Failure> {
         Some("json") => Ok(Format::Json),
         Some("sarif") => Ok(Format::Sarif),
         Some("github") => Ok(Format::Github),
-        Some(other) => Err(Failure::usage(format!(
-            "cannot print the result: --format: `{other}` is unknown"
-        ))
+        Some(other) => Err(Failure::whole(
+            Exit::Usage,
+            format!("cannot print the result: --format: `{other}` is unknown"),
+        )
         .hint("this command prints `text`, `json`, `sarif` or `github`")),
     }
 }

@@ -29,8 +29,6 @@ use crate::cli::output::json as shape;
 use crate::cli::output::report::Report;
 use packages::Contests;
 
-const WHAT: &str = "cannot compare the layers";
-
 /// Not a doc comment, where the variable would need backticks, which help does not have.
 const RUNTIME_HELP: &str = "Find packages in this runtime's search order, such as python3.12 \
     [default: what AWS_EXECUTION_ENV names, else the only one that the layers' folders imply]";
@@ -72,20 +70,18 @@ pub(crate) fn run(arguments: &CollisionsArgs, global: &GlobalArgs, report: &Repo
         Some("json") => Format::Json,
         Some("csv") => Format::Csv,
         Some(other) => {
-            return Err(
-                Failure::usage(format!("{WHAT}: --format: `{other}` is unknown"))
-                    .hint("this command prints `text`, `json` or `csv`"),
-            );
+            return Err(Failure::usage(format!("--format: `{other}` is unknown"))
+                .hint("this command prints `text`, `json` or `csv`"));
         }
     };
     let named = arguments
         .layers
-        .runtime(arguments.runtime.as_deref(), WHAT, report)?;
+        .runtime(arguments.runtime.as_deref(), report)?;
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
     let loaded = arguments
         .stack
-        .load(&arguments.layers, WHAT, &pool, &budget, report)?;
+        .load(&arguments.layers, &pool, &budget, report)?;
     let on_type_conflict = arguments.stack.on_type_conflict();
     let linked = on_type_conflict.linked_directory();
     let tree = MergedTree::merge(&loaded.stack, linked, &loaded.hasher);
@@ -93,7 +89,7 @@ pub(crate) fn run(arguments: &CollisionsArgs, global: &GlobalArgs, report: &Repo
     // Each has stretches that keep one thread busy.
     let (collisions, facts) = pool.install(|| {
         rayon::join(
-            || classify(&loaded, &tree, means, &pool, &budget, WHAT),
+            || classify(&loaded, &tree, means, &pool, &budget),
             || (format != Format::Csv).then(|| facts_of_several(&loaded, &budget)),
         )
     });
@@ -101,7 +97,7 @@ pub(crate) fn run(arguments: &CollisionsArgs, global: &GlobalArgs, report: &Repo
     let runtime = named.or_else(|| only_implied(&tree));
     let packages = match facts {
         Some(facts) => {
-            let (scope, facts) = facts.map_err(|error| Failure::host(WHAT, error))?;
+            let (scope, facts) = facts.map_err(Failure::host)?;
             Packages::within(&scope, &tree, &facts, runtime)
         }
         None => Packages::default(),

@@ -30,10 +30,6 @@ use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json as shape;
 use crate::cli::output::report::Report;
 
-const WHAT: &str = "cannot compare";
-const LEFT: &str = "cannot compare: the left side";
-const RIGHT: &str = "cannot compare: the right side";
-
 /// Show what changed between two layers, or two stacks of layers
 ///
 /// Packages come first, then the files that no change of version explains. The exit status is 1 if anything differs.
@@ -86,8 +82,12 @@ pub(crate) fn run(arguments: &DiffArgs, global: &GlobalArgs, report: &Report) ->
     let (left, right) = arguments.sides()?;
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
-    let left = arguments.read(&left, LEFT, &pool, &budget, report)?;
-    let right = arguments.read(&right, RIGHT, &pool, &budget, report)?;
+    let left = arguments
+        .read(&left, &pool, &budget, report)
+        .map_err(|failure| failure.at("the left side"))?;
+    let right = arguments
+        .read(&right, &pool, &budget, report)
+        .map_err(|failure| failure.at("the right side"))?;
     let linked = arguments.stack.on_type_conflict().linked_directory();
     let left_tree = MergedTree::merge(&left.loaded.stack, linked, &left.loaded.hasher);
     let right_tree = MergedTree::merge(&right.loaded.stack, linked, &right.loaded.hasher);
@@ -102,7 +102,7 @@ pub(crate) fn run(arguments: &DiffArgs, global: &GlobalArgs, report: &Report) ->
     let pairs = pairs_to_compare(trees);
     let compared = pool
         .install(|| same_bytes(stacks, &pairs, &budget))
-        .map_err(|error| Failure::host(WHAT, error))?;
+        .map_err(Failure::host)?;
     // A runtime's search order matters to neither: both sides are asked what is there.
     let packages = (
         &Packages::of(&left_tree, &left.facts, None),
@@ -143,10 +143,8 @@ impl DiffArgs {
         );
         let is_stdin = |layer: &OsString| layer == OsStr::new("-");
         if sides.0.layers.iter().any(is_stdin) && sides.1.layers.iter().any(is_stdin) {
-            return Err(
-                Failure::usage(format!("{WHAT}: standard input can be read once"))
-                    .hint("give `-` for one layer only"),
-            );
+            return Err(Failure::usage("standard input can be read once")
+                .hint("give `-` for one layer only"));
         }
         Ok(sides)
     }
@@ -154,15 +152,14 @@ impl DiffArgs {
     fn read(
         &self,
         layers: &LayerArgs,
-        what: &str,
         pool: &ThreadPool,
         budget: &Budget,
         report: &Report,
     ) -> Result<Side, Failure> {
-        let loaded = self.stack.load(layers, what, pool, budget, report)?;
+        let loaded = self.stack.load(layers, pool, budget, report)?;
         let facts = pool
             .install(|| package_facts(&loaded, budget))
-            .map_err(|error| Failure::host(what, error))?;
+            .map_err(Failure::host)?;
         Ok(Side { loaded, facts })
     }
 }

@@ -24,8 +24,6 @@ use crate::cli::output::json as shape;
 use crate::cli::output::report::Report;
 use crate::cli::output::words::legend;
 
-const WHAT: &str = "cannot list";
-
 /// List the merged tree, and which layer provides what
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -58,7 +56,7 @@ pub(crate) fn run(arguments: &ListArgs, global: &GlobalArgs, report: &Report) ->
     let runtime = if arguments.packages {
         arguments
             .layers
-            .runtime(arguments.runtime.as_deref(), WHAT, report)?
+            .runtime(arguments.runtime.as_deref(), report)?
     } else {
         None
     };
@@ -66,7 +64,7 @@ pub(crate) fn run(arguments: &ListArgs, global: &GlobalArgs, report: &Report) ->
     let budget = Budget::default();
     let loaded = arguments
         .stack
-        .load(&arguments.layers, WHAT, &pool, &budget, report)?;
+        .load(&arguments.layers, &pool, &budget, report)?;
     let tree = MergedTree::merge(
         &loaded.stack,
         arguments.stack.on_type_conflict().linked_directory(),
@@ -75,7 +73,7 @@ pub(crate) fn run(arguments: &ListArgs, global: &GlobalArgs, report: &Report) ->
     if arguments.packages {
         let facts = pool
             .install(|| package_facts(&loaded, &budget))
-            .map_err(|error| Failure::host(WHAT, error))?;
+            .map_err(Failure::host)?;
         let inventory = Inventory {
             loaded: &loaded,
             packages: &Packages::of(&tree, &facts, runtime),

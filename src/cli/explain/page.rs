@@ -34,8 +34,6 @@ use crate::cli::output::failure::{Failure, Outcome};
 use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::report::Report;
 
-const WHAT: &str = "cannot make the report";
-
 /// The page, with places for its three parts.
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/style.css");
@@ -64,13 +62,13 @@ pub(crate) struct HtmlReportArgs {
 pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
     let given = &arguments.layers;
-    let named = given.runtime(arguments.runtime.as_deref(), WHAT, report)?;
-    let architecture = given.architecture(arguments.architecture, WHAT, report)?;
+    let named = given.runtime(arguments.runtime.as_deref(), report)?;
+    let architecture = given.architecture(arguments.architecture, report)?;
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
     let loaded = arguments
         .stack
-        .load(&arguments.layers, WHAT, &pool, &budget, report)?;
+        .load(&arguments.layers, &pool, &budget, report)?;
     let tree = MergedTree::merge(
         &loaded.stack,
         arguments.stack.on_type_conflict().linked_directory(),
@@ -82,7 +80,7 @@ pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Repo
     });
     let contents = pool
         .install(|| read_everything(&loaded, &budget))
-        .map_err(|error| Failure::host(WHAT, error))?;
+        .map_err(Failure::host)?;
     let quotas = arguments.stack.exceeded_quotas(&loaded);
     let configuration = Configuration {
         runtime,
@@ -93,7 +91,7 @@ pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Repo
         outcome, packages, ..
     } = judge(&tree, &contents, configuration, &quotas, &Policy::default());
     let means = SameBytes::ByComparison;
-    let collisions = classify(&loaded, &tree, means, &pool, &budget, WHAT)?;
+    let collisions = classify(&loaded, &tree, means, &pool, &budget)?;
     let data = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "quota": MAX_UNZIPPED_BYTES,
@@ -111,7 +109,7 @@ pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Repo
         report.result(page.as_bytes())?;
     } else {
         write(Path::new(&arguments.output), &page)
-            .map_err(|abandoned| report.abandoned(WHAT, abandoned))?;
+            .map_err(|abandoned| report.abandoned(abandoned))?;
         report.note(&format!(
             "wrote `{}`: open it in a browser",
             Escaped(arguments.output.as_bytes())

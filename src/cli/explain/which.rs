@@ -26,8 +26,6 @@ use crate::cli::output::json as shape;
 use crate::cli::output::report::Report;
 use args::WhichArgs;
 
-const WHAT: &str = "cannot look it up";
-
 pub(crate) fn run(arguments: &WhichArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
     if let Some(name) = &arguments.module {
@@ -35,14 +33,13 @@ pub(crate) fn run(arguments: &WhichArgs, global: &GlobalArgs, report: &Report) -
     }
     let typed = arguments.path.as_deref().unwrap_or_default().as_bytes();
     let path = LayerPath::parse(typed).map_err(|error| {
-        Failure::usage(format!("{WHAT}: `{}`: {error}", Escaped(typed)))
-            .hint("give a path below /opt")
+        Failure::usage(format!("`{}`: {error}", Escaped(typed))).hint("give a path below /opt")
     })?;
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
     let loaded = arguments
         .stack
-        .load(&arguments.layers, WHAT, &pool, &budget, report)?;
+        .load(&arguments.layers, &pool, &budget, report)?;
     if let Some(number) = arguments.cat {
         return cat(&loaded, &budget, &path, number, report);
     }
@@ -51,7 +48,7 @@ pub(crate) fn run(arguments: &WhichArgs, global: &GlobalArgs, report: &Report) -
         arguments.stack.on_type_conflict().linked_directory(),
         &loaded.hasher,
     );
-    let collisions = classify(&loaded, &tree, SameBytes::ByChecksum, &pool, &budget, WHAT)?;
+    let collisions = classify(&loaded, &tree, SameBytes::ByChecksum, &pool, &budget)?;
     // What a program finds there may lie behind a link.
     let node = tree.find(&path).or_else(|| tree.resolve(&path));
     let place = node.map_or_else(|| path.clone(), |node| tree.path(node));
@@ -92,7 +89,7 @@ fn cat(
     let id = LayerId(number - 1);
     let layer = loaded.stack.get(id).ok_or_else(|| {
         Failure::usage(format!(
-            "{WHAT}: there is no layer {number}: {} are named",
+            "there is no layer {number}: {} are named",
             loaded.stack.len()
         ))
     })?;
@@ -108,7 +105,7 @@ fn cat(
         }
         Kind::Directory => {
             return Err(Failure::usage(format!(
-                "{WHAT}: {}: `{path}` is a directory",
+                "{}: `{path}` is a directory",
                 loaded.place(id)
             )));
         }
@@ -126,7 +123,7 @@ fn cat(
     });
     match (read, failure) {
         (_, Some(failure)) => Err(failure),
-        (Err(error), None) => Err(Failure::host(WHAT, error)),
+        (Err(error), None) => Err(Failure::host(error)),
         (Ok(()), None) => Ok(ExitCode::SUCCESS),
     }
 }

@@ -87,51 +87,51 @@ impl LayerArgs {
     }
 
     /// The lock file that names the layers, if one does.
-    pub(crate) fn lock(&self, what: &str) -> Result<Option<&Lock>, Failure> {
+    pub(crate) fn lock(&self) -> Result<Option<&Lock>, Failure> {
         if let Some(lock) = self.lock.get() {
             return Ok(Some(lock));
         }
         let file = match (&self.locked, locked_by_variable()) {
             (Some(_), _) if !self.layers.is_empty() => {
-                return Err(Failure::usage(format!(
-                    "{what}: --locked: the lock file says which layers there are, and LAYERs are named"
-                ))
-                .hint("leave out one or the other; `slashopt lock LAYER...` makes another lock file"));
+                return Err(Failure::usage(
+                    "--locked: the lock file says which layers there are, and LAYERs are named",
+                )
+                .hint(
+                    "leave out one or the other; `slashopt lock LAYER...` makes another lock file",
+                ));
             }
             (Some(file), _) => file.clone(),
             (None, Some(file)) if self.layers.is_empty() => file,
             (None, _) => return Ok(None),
         };
         if self.locked.is_none() && !self.named().is_empty() {
-            return Err(Failure::usage(format!(
-                "{what}: {LOCKED} and SLASHOPT_LAYERS are both set"
-            ))
-            .hint("unset one of them, or name LAYERs"));
+            return Err(
+                Failure::usage(format!("{LOCKED} and SLASHOPT_LAYERS are both set"))
+                    .hint("unset one of them, or name LAYERs"),
+            );
         }
-        let lock = Lock::read(&file, what)?;
+        let lock = Lock::read(&file)?;
         Ok(Some(self.lock.get_or_init(|| lock)))
     }
 
     /// What they are read from, at least one.
-    pub(crate) fn inputs(&self, stack: &StackArgs, what: &str) -> Result<&[LayerInput], Failure> {
+    pub(crate) fn inputs(&self, stack: &StackArgs) -> Result<&[LayerInput], Failure> {
         if let Some(inputs) = self.inputs.get() {
             return Ok(inputs);
         }
-        let inputs = self.found(stack, what)?;
+        let inputs = self.found(stack)?;
         Ok(self.inputs.get_or_init(|| inputs))
     }
 
-    fn found(&self, stack: &StackArgs, what: &str) -> Result<Vec<LayerInput>, Failure> {
-        if let Some(lock) = self.lock(what)? {
-            return lock.inputs(&self.registry, stack, what);
+    fn found(&self, stack: &StackArgs) -> Result<Vec<LayerInput>, Failure> {
+        if let Some(lock) = self.lock()? {
+            return lock.inputs(&self.registry, stack);
         }
         let named = self.named();
         if named.is_empty() {
-            return Err(
-                Failure::usage(format!("{what}: no layer is named")).hint(format!(
-                    "name zip files or directories in merge order, or set SLASHOPT_LAYERS or {LOCKED}"
-                )),
-            );
+            return Err(Failure::usage("no layer is named").hint(format!(
+                "name zip files or directories in merge order, or set SLASHOPT_LAYERS or {LOCKED}"
+            )));
         }
         if named
             .iter()
@@ -139,23 +139,21 @@ impl LayerArgs {
             .count()
             > 1
         {
-            return Err(
-                Failure::usage(format!("{what}: standard input can be read once"))
-                    .hint("give `-` for one layer only"),
-            );
+            return Err(Failure::usage("standard input can be read once")
+                .hint("give `-` for one layer only"));
         }
-        let input = |layer: &OsString| self.input(layer, what);
+        let input = |layer: &OsString| self.input(layer);
         named.iter().map(input).collect()
     }
 
     /// What a layer that was typed is read from.
-    fn input(&self, typed: &OsStr, what: &str) -> Result<LayerInput, Failure> {
+    fn input(&self, typed: &OsStr) -> Result<LayerInput, Failure> {
         if typed == OsStr::new("-") {
             return Ok(LayerInput::Stdin);
         }
-        match self.registry.layer(typed, what)? {
+        match self.registry.layer(typed)? {
             Some(found) => Ok(found),
-            None => file_or_digest(typed, what),
+            None => file_or_digest(typed),
         }
     }
 
@@ -164,11 +162,10 @@ impl LayerArgs {
     pub(crate) fn runtime(
         &self,
         asked: Option<&str>,
-        what: &str,
         report: &Report,
     ) -> Result<Option<&'static Runtime>, Failure> {
         let named = named_runtime(asked)?;
-        let Some(lock) = self.lock(what)? else {
+        let Some(lock) = self.lock()? else {
             return Ok(named);
         };
         let is_asked = asked.is_some_and(|asked| !asked.is_empty());
@@ -188,10 +185,9 @@ impl LayerArgs {
     pub(crate) fn architecture(
         &self,
         asked: Option<Architecture>,
-        what: &str,
         report: &Report,
     ) -> Result<Architecture, Failure> {
-        let Some(lock) = self.lock(what)? else {
+        let Some(lock) = self.lock()? else {
             return Ok(asked.unwrap_or_default());
         };
         let chosen = asked.or(lock.architecture).unwrap_or_default();
@@ -203,11 +199,11 @@ impl LayerArgs {
     }
 
     /// What the machine, or a layer, did not allow.
-    pub(crate) fn failure(&self, what: &str, error: HostError) -> Failure {
+    pub(crate) fn failure(&self, error: HostError) -> Failure {
         if self.lock.get().is_some() {
-            Failure::locked(what, error)
+            Failure::locked(error)
         } else {
-            Failure::host(what, error)
+            Failure::host(error)
         }
     }
 
@@ -228,7 +224,7 @@ fn locked_by_variable() -> Option<PathBuf> {
 }
 
 /// A file, a directory, or what a digest stands for.
-fn file_or_digest(typed: &OsStr, what: &str) -> Result<LayerInput, Failure> {
+fn file_or_digest(typed: &OsStr) -> Result<LayerInput, Failure> {
     let path = PathBuf::from(typed);
     let Some((file, digest)) = split_digest(typed.as_bytes()) else {
         return Ok(LayerInput::Path(path));
@@ -247,11 +243,10 @@ fn file_or_digest(typed: &OsStr, what: &str) -> Result<LayerInput, Failure> {
             })
         }
         (None, _) if path.exists() => Ok(LayerInput::Path(path)),
-        (None, _) => Err(Failure::usage(format!(
-            "{what}: layer `{}`: {NotADigest}",
-            path.display()
-        ))
-        .hint("`slashopt cache add FILE` prints a layer's digest")),
+        (None, _) => Err(
+            Failure::usage(format!("layer `{}`: {NotADigest}", path.display()))
+                .hint("`slashopt cache add FILE` prints a layer's digest"),
+        ),
     }
 }
 

@@ -108,8 +108,8 @@ impl StackArgs {
     }
 
     /// The cache, made if need be.
-    pub(crate) fn cache(&self, what: &str) -> Result<Cache, Failure> {
-        Cache::open(&self.cache_folder()).map_err(|error| Failure::host(what, error))
+    pub(crate) fn cache(&self) -> Result<Cache, Failure> {
+        Cache::open(&self.cache_folder()).map_err(Failure::host)
     }
 
     /// Whether the cache has a layer; none is made for that.
@@ -153,7 +153,7 @@ pub(crate) fn thread_pool(threads: Option<u16>) -> Result<ThreadPool, Failure> {
 
 fn not_started(threads: Option<u16>, error: &ThreadPoolBuildError) -> Failure {
     let threads = thread_count(threads);
-    Failure::new(
+    Failure::whole(
         Exit::Machine,
         format!("cannot start {threads} threads: {error}"),
     )

@@ -25,9 +25,8 @@ pub(crate) fn classify(
     means: SameBytes,
     pool: &ThreadPool,
     budget: &Budget,
-    what: &str,
 ) -> Result<Collisions, Failure> {
-    compare::classify(loaded, tree, means, pool, budget).map_err(|error| Failure::host(what, error))
+    compare::classify(loaded, tree, means, pool, budget).map_err(Failure::host)
 }
 
 impl StackArgs {
@@ -35,13 +34,12 @@ impl StackArgs {
     pub(crate) fn load(
         &self,
         layers: &LayerArgs,
-        what: &str,
         pool: &ThreadPool,
         budget: &Budget,
         report: &Report,
     ) -> Result<LoadedStack, Failure> {
-        let loaded = self.load_whatever_the_quotas(layers, what, pool, budget, report)?;
-        self.judge_quotas(&loaded, what, report)?;
+        let loaded = self.load_whatever_the_quotas(layers, pool, budget, report)?;
+        self.judge_quotas(&loaded, report)?;
         Ok(loaded)
     }
 
@@ -49,12 +47,11 @@ impl StackArgs {
     pub(crate) fn load_whatever_the_quotas(
         &self,
         layers: &LayerArgs,
-        what: &str,
         pool: &ThreadPool,
         budget: &Budget,
         report: &Report,
     ) -> Result<LoadedStack, Failure> {
-        let loaded = self.read(layers, what, pool, budget)?;
+        let loaded = self.read(layers, pool, budget)?;
         for (id, layer) in loaded.stack.in_merge_order() {
             for refusal in layer.admitted() {
                 report.warning(&format!("{}: {}", loaded.place(id), waived(refusal)));
@@ -67,16 +64,15 @@ impl StackArgs {
     pub(crate) fn read(
         &self,
         layers: &LayerArgs,
-        what: &str,
         pool: &ThreadPool,
         budget: &Budget,
     ) -> Result<LoadedStack, Failure> {
-        let inputs = layers.inputs(self, what)?;
+        let inputs = layers.inputs(self)?;
         let is_cached = |input: &LayerInput| matches!(input, LayerInput::Cached { .. });
         let cache = inputs
             .iter()
             .any(is_cached)
-            .then(|| self.cache(what))
+            .then(|| self.cache())
             .transpose()?;
         let options = LoadOptions {
             strictness: self.strictness(),
@@ -84,7 +80,7 @@ impl StackArgs {
             cache: cache.as_ref().map(|cache| cache as _),
         };
         pool.install(|| LoadedStack::load(inputs, options, budget))
-            .map_err(|error| layers.failure(what, error))
+            .map_err(|error| layers.failure(error))
     }
 
     /// The quotas of AWS that the layers exceed; none with `--quota off`.
@@ -95,23 +91,13 @@ impl StackArgs {
         quota::judge(&loaded.stack, loaded.identities(), None)
     }
 
-    fn judge_quotas(
-        &self,
-        loaded: &LoadedStack,
-        what: &str,
-        report: &Report,
-    ) -> Result<(), Failure> {
-        self.judge_weights(
-            &quota::weights(&loaded.stack, loaded.identities()),
-            what,
-            report,
-        )
+    fn judge_quotas(&self, loaded: &LoadedStack, report: &Report) -> Result<(), Failure> {
+        self.judge_weights(&quota::weights(&loaded.stack, loaded.identities()), report)
     }
 
     pub(crate) fn judge_weights(
         &self,
         weights: &[Weight<'_>],
-        what: &str,
         report: &Report,
     ) -> Result<(), Failure> {
         if self.quota == Quota::Off {
@@ -123,7 +109,7 @@ impl StackArgs {
         {
             let mut failure = Failure::new(
                 Exit::Refused,
-                format!("{what}: AWS Lambda would refuse these layers: {first}"),
+                format!("AWS Lambda would refuse these layers: {first}"),
             )
             .hint("--quota warn goes on all the same");
             if let quota::QuotaExceeded::Archive { layer } = first {

@@ -113,18 +113,14 @@ struct AnyShape {
 
 impl Lock {
     /// Reads a lock file.
-    pub(crate) fn read(file: &Path, what: &str) -> Result<Self, Failure> {
+    pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
         let shown = file.display();
         let text = read_file(file).map_err(|error| {
-            Failure::new(
-                Exit::Machine,
-                format!("{what}: lock file `{shown}`: {error}"),
-            )
-            .hint("`slashopt lock LAYER...` makes one")
+            Failure::new(Exit::Machine, format!("lock file `{shown}`: {error}"))
+                .hint("`slashopt lock LAYER...` makes one")
         })?;
-        let broken = |why: String| {
-            Failure::usage(format!("{what}: lock file `{shown}`: {why}")).hint(LOCK_AGAIN)
-        };
+        let broken =
+            |why: String| Failure::usage(format!("lock file `{shown}`: {why}")).hint(LOCK_AGAIN);
         let AnyShape { lock_version } = serde_json::from_slice(&text)
             .map_err(|error| broken(format!("it is not a lock file: {error}")))?;
         if lock_version != VERSION {
@@ -165,7 +161,7 @@ impl Lock {
             layers: self.layers.iter().map(LayerShape::from).collect(),
         };
         let mut bytes = serde_json::to_vec_pretty(&shape).map_err(|error| {
-            Failure::new(Exit::Machine, format!("cannot write {self}: {error}"))
+            Failure::whole(Exit::Machine, format!("cannot write {self}: {error}"))
         })?;
         bytes.push(b'\n');
         Ok(bytes)
@@ -176,7 +172,6 @@ impl Lock {
         &self,
         registry: &LayersRegistry,
         stack: &StackArgs,
-        what: &str,
     ) -> Result<Vec<LayerInput>, Failure> {
         let folder = self.file.parent().unwrap_or(Path::new(""));
         let layers = self.layers.iter().zip(1..).map(|(layer, number)| {
@@ -198,7 +193,7 @@ impl Lock {
             let Some(path) = path.filter(|_| !is_elsewhere) else {
                 let fetched = match layer.source {
                     LockedSource::Arn(_) if !stack.has_cached(digest) => {
-                        registry.fetched(digest, &name, what)?
+                        registry.fetched(digest, &name)?
                     }
                     _ => None,
                 };
@@ -217,7 +212,7 @@ impl Lock {
                         ..Failure::new(
                             Exit::Refused,
                             format!(
-                                "{what}: {place}: another size than locked: expected {} bytes, found {}",
+                                "{place}: another size than locked: expected {} bytes, found {}",
                                 layer.bytes,
                                 about.len()
                             ),

@@ -22,22 +22,17 @@ pub(crate) struct LayersRegistry {}
 )]
 impl LayersRegistry {
     /// None of a registry.
-    pub(crate) fn layer(&self, _: &OsStr, _: &str) -> Result<Option<LayerInput>, Failure> {
+    pub(crate) fn layer(&self, _: &OsStr) -> Result<Option<LayerInput>, Failure> {
         Ok(None)
     }
 
     /// None.
-    pub(crate) fn version(&self, _: &OsStr, _: &str) -> Result<Option<LayerVersion>, Failure> {
+    pub(crate) fn version(&self, _: &OsStr) -> Result<Option<LayerVersion>, Failure> {
         Ok(None)
     }
 
     /// Nothing.
-    pub(crate) fn fetched(
-        &self,
-        _: Digest,
-        _: &str,
-        _: &str,
-    ) -> Result<Option<LayerInput>, Failure> {
+    pub(crate) fn fetched(&self, _: Digest, _: &str) -> Result<Option<LayerInput>, Failure> {
         Ok(None)
     }
 

@@ -15,24 +15,22 @@ impl StackArgs {
     pub(crate) fn prepare(
         &self,
         layers: &LayerArgs,
-        what: &str,
         is_durable: bool,
         report: &Report,
     ) -> Result<Ready, Failure> {
-        let ready = self.prepare_if(layers, what, is_durable, report, &mut || true)?;
-        ready.ok_or_else(|| Failure::new(Exit::Machine, format!("{what}: nothing was built")))
+        let ready = self.prepare_if(layers, is_durable, report, &mut || true)?;
+        ready.ok_or_else(|| Failure::new(Exit::Machine, "nothing was built"))
     }
 
     /// The same, but that before something is built `is_worth_it` is asked; nothing if it is not.
     pub(crate) fn prepare_if(
         &self,
         layers: &LayerArgs,
-        what: &str,
         is_durable: bool,
         report: &Report,
         is_worth_it: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Ready>, Failure> {
-        let inputs = layers.inputs(self, what)?;
+        let inputs = layers.inputs(self)?;
         let policy = Policy {
             on_collision: self.on_collision(),
             on_type_conflict: self.on_type_conflict(),
@@ -45,7 +43,7 @@ impl StackArgs {
             describe: layers.describe(),
         };
         let ready = self
-            .cache(what)?
+            .cache()?
             .prepare_if(inputs, &policy, &building, is_worth_it)
             .map_err(|error| {
                 if let HostError::Child(told) = &error {
@@ -53,7 +51,7 @@ impl StackArgs {
                         report.warning(left);
                     }
                 }
-                layers.failure(what, error)
+                layers.failure(error)
             })?;
         let Some(ready) = ready else {
             return Ok(None);
@@ -67,11 +65,11 @@ impl StackArgs {
                 accepted(admitted.entry.as_deref(), &admitted.rule)
             ));
         }
-        self.judge_weights(&ready.weights(), what, report)?;
+        self.judge_weights(&ready.weights(), report)?;
         ready
             .summary
             .judge(policy.on_collision, policy.on_type_conflict)
-            .map_err(|violation| Failure::host(what, violation.into()))?;
+            .map_err(|violation| Failure::host(violation.into()))?;
         let warnings = tree_warnings(&ready.summary, policy.on_collision);
         for warning in warnings.iter().chain(&ready.left_behind) {
             report.warning(warning);

@@ -19,9 +19,9 @@ const PREFIX: &str = "registry:";
 
 impl StoreArgs {
     /// The layer that is meant, if one of the registry is. It is fetched, where the registry is not on this machine.
-    pub(crate) fn layer(&self, typed: &OsStr, what: &str) -> Result<Option<LayerInput>, Failure> {
+    pub(crate) fn layer(&self, typed: &OsStr) -> Result<Option<LayerInput>, Failure> {
         let name = typed.display().to_string();
-        match meant(self, typed, what)? {
+        match meant(self, typed)? {
             None => Ok(None),
             Some(Meant::Here(version, path)) => Ok(Some(LayerInput::Expected {
                 name,
@@ -29,7 +29,7 @@ impl StoreArgs {
                 digest: version.code_sha256,
             })),
             Some(Meant::Remote(location, _)) => {
-                self.fetch(&location, &name.clone(), name, what).map(Some)
+                self.fetch(&location, &name.clone(), name).map(Some)
             }
         }
     }
@@ -39,13 +39,11 @@ impl StoreArgs {
         &self,
         digest: Digest,
         name: &str,
-        what: &str,
     ) -> Result<Option<LayerInput>, Failure> {
-        match self.location(what) {
+        match self.location() {
             Ok(location) if location.is_remote() => {
                 let wanted = digest.to_string();
-                self.fetch(&location, &wanted, name.to_owned(), what)
-                    .map(Some)
+                self.fetch(&location, &wanted, name.to_owned()).map(Some)
             }
             _ => Ok(None),
         }
@@ -58,10 +56,8 @@ impl StoreArgs {
         location: &Location,
         wanted: &str,
         name: String,
-        what: &str,
     ) -> Result<LayerInput, Failure> {
-        let failed =
-            |error| Failure::new(Exit::Machine, format!("{what}: layer `{name}`: {error}"));
+        let failed = |error| Failure::new(Exit::Machine, format!("layer `{name}`: {error}"));
         let file = tempfile::tempfile().map_err(failed)?;
         let caller = self.caller();
         let status = Command::new("/proc/self/exe")
@@ -79,7 +75,7 @@ impl StoreArgs {
         if !status.success() {
             return Err(Failure::new(
                 Exit::Registry,
-                format!("{what}: layer `{name}`: it cannot be fetched from `{location}`"),
+                format!("layer `{name}`: it cannot be fetched from `{location}`"),
             )
             .hint("the message before this one says why"));
         }
@@ -90,28 +86,24 @@ impl StoreArgs {
     }
 
     /// The version that is meant. For a registry that is not on this machine that starts a runtime.
-    pub(crate) fn version(
-        &self,
-        typed: &OsStr,
-        what: &str,
-    ) -> Result<Option<LayerVersion>, Failure> {
-        let (location, reference) = match meant(self, typed, what)? {
+    pub(crate) fn version(&self, typed: &OsStr) -> Result<Option<LayerVersion>, Failure> {
+        let (location, reference) = match meant(self, typed)? {
             None => return Ok(None),
             Some(Meant::Here(version, _)) => return Ok(Some(*version)),
             Some(Meant::Remote(location, reference)) => (location, reference),
         };
         let found =
-            find(&location, &reference).map_err(|error| Failure::store(what, &location, &error))?;
+            find(&location, &reference).map_err(|error| Failure::store(&location, &error))?;
         match found {
             Found::Version(version) => Ok(Some(*version)),
-            Found::NoRegistry => Err(Failure::store(what, &location, &StoreError::Missing)),
-            Found::Nothing => Err(absent(what, &typed.to_string_lossy(), &reference)),
+            Found::NoRegistry => Err(Failure::store(&location, &StoreError::Missing)),
+            Found::Nothing => Err(absent(&typed.to_string_lossy(), &reference)),
         }
     }
 
     /// Where a registry on this machine has an archive, if it has it, whether a version needs it or not.
     pub(crate) fn archive(&self, digest: Digest) -> Option<PathBuf> {
-        archive_in(&self.location("").ok()?, digest)
+        archive_in(&self.location().ok()?, digest)
     }
 }
 
@@ -125,7 +117,7 @@ enum Meant {
 
 /// The version that is meant: an argument with a slash or ending in `.zip` is a path, another one is a path if that exists and the
 /// registry has no such layer.
-fn meant(store: &StoreArgs, typed: &OsStr, what: &str) -> Result<Option<Meant>, Failure> {
+fn meant(store: &StoreArgs, typed: &OsStr) -> Result<Option<Meant>, Failure> {
     let Some(text) = typed.to_str() else {
         return Ok(None);
     };
@@ -143,14 +135,14 @@ fn meant(store: &StoreArgs, typed: &OsStr, what: &str) -> Result<Option<Meant>, 
     let reference = match Reference::parse(name, &store.caller()) {
         Ok(reference) => reference,
         Err(error) if is_certain => {
-            return Err(Failure::usage(format!("{what}: layer `{text}`: {error}"))
+            return Err(Failure::usage(format!("layer `{text}`: {error}"))
                 .hint("name a layer as NAME, NAME:VERSION, or by its ARN"));
         }
         Err(_) => return Ok(None),
     };
     let is_file = !text.starts_with(PREFIX) && Path::new(text).exists();
     // Without a place for a registry there is none, and a file needs none.
-    let location = match store.location(what) {
+    let location = match store.location() {
         Ok(location) => location,
         Err(failure) if is_certain => return Err(failure),
         Err(_) => return Ok(None),
@@ -158,8 +150,7 @@ fn meant(store: &StoreArgs, typed: &OsStr, what: &str) -> Result<Option<Meant>, 
     if location.is_remote() {
         return Ok((!is_file).then_some(Meant::Remote(location, reference)));
     }
-    let found =
-        find(&location, &reference).map_err(|error| Failure::store(what, &location, &error))?;
+    let found = find(&location, &reference).map_err(|error| Failure::store(&location, &error))?;
     let version = match found {
         Found::Version(version) => version,
         // Of a name alone nobody can tell what was meant: it is more often a file.
@@ -167,12 +158,12 @@ fn meant(store: &StoreArgs, typed: &OsStr, what: &str) -> Result<Option<Meant>, 
             return Ok(None);
         }
         Found::NoRegistry if !is_certain => return Ok(None),
-        Found::NoRegistry => return Err(Failure::store(what, &location, &StoreError::Missing)),
-        Found::Nothing => return Err(absent(what, text, &reference)),
+        Found::NoRegistry => return Err(Failure::store(&location, &StoreError::Missing)),
+        Found::Nothing => return Err(absent(text, &reference)),
     };
     if is_file {
         return Err(Failure::usage(format!(
-            "{what}: layer `{text}`: there is such a file, and such a layer in the registry"
+            "layer `{text}`: there is such a file, and such a layer in the registry"
         ))
         .hint(format!(
             "`./{text}` is the file, `{PREFIX}{text}` is the layer"
@@ -218,12 +209,13 @@ fn find(location: &Location, reference: &Reference) -> Result<Found, StoreError>
     })?
 }
 
-fn absent(what: &str, text: &str, reference: &Reference) -> Failure {
+fn absent(text: &str, reference: &Reference) -> Failure {
     let version = reference
         .version
         .map_or_else(String::new, |version| format!(":{version}"));
     let message = format!("Layer version {}{version} does not exist.", reference.layer);
     let error = ApiError::new(Code::ResourceNotFound, message);
-    Failure::registry(&format!("{what}: layer `{text}`"), &error)
+    Failure::registry(&error)
+        .at(&format!("layer `{text}`"))
         .hint("`slashopt registry layers` lists what is there")
 }

@@ -48,18 +48,18 @@ pub(crate) struct StoreArgs {
 }
 
 impl StoreArgs {
-    pub(crate) fn location(&self, what: &str) -> Result<Location, Failure> {
+    pub(crate) fn location(&self) -> Result<Location, Failure> {
         let path = match &self.store {
             Some(path) => path.clone(),
             None => data_folder().ok_or_else(|| {
-                Failure::usage(format!(
-                    "{what}: nothing says where the registry is: neither XDG_DATA_HOME nor HOME is set"
-                ))
+                Failure::usage(
+                    "nothing says where the registry is: neither XDG_DATA_HOME nor HOME is set",
+                )
                 .hint("name a directory with --store")
             })?,
         };
         Location::parse(&path).map_err(|why| {
-            Failure::usage(format!("{what}: --store: `{}`: {why}", path.display()))
+            Failure::usage(format!("--store: `{}`: {why}", path.display()))
                 .hint("name a directory, or s3://BUCKET/PREFIX")
         })
     }
@@ -80,24 +80,23 @@ impl StoreArgs {
     /// Opens the registry, and does what `work` says with it.
     pub(crate) fn with<T>(
         &self,
-        what: &str,
         access: Access,
         work: impl AsyncFnOnce(&Store) -> Result<T, Undone>,
     ) -> Result<T, Failure> {
-        let location = self.location(what)?;
+        let location = self.location()?;
         let done = Store::block_on(&location, async {
             let store = match access {
                 Access::Read => Store::open_existing(&location).await,
                 Access::Change => Store::open_to_change(&location).await,
                 Access::Write => Store::open(&location).await,
             };
-            let store = store.map_err(|error| Failure::store(what, &location, &error))?;
+            let store = store.map_err(|error| Failure::store(&location, &error))?;
             work(&store).await.map_err(|undone| match undone {
                 Undone::Failure(failure) => failure,
-                Undone::Store(error) => Failure::store(what, &location, &error),
+                Undone::Store(error) => Failure::store(&location, &error),
             })
         });
-        done.map_err(|error| Failure::store(what, &location, &error))?
+        done.map_err(|error| Failure::store(&location, &error))?
     }
 }
 
@@ -143,23 +142,19 @@ impl From<Failure> for Undone {
 }
 
 /// Reads `NAME`, `NAME:VERSION` or an ARN.
-pub(crate) fn reference(what: &str, text: &str, caller: &Caller) -> Result<Reference, Failure> {
+pub(crate) fn reference(text: &str, caller: &Caller) -> Result<Reference, Failure> {
     let text = text.strip_prefix("registry:").unwrap_or(text);
     Reference::parse(text, caller).map_err(|error| {
-        Failure::usage(format!("{what}: `{text}`: {error}"))
+        Failure::usage(format!("`{text}`: {error}"))
             .hint("name a layer as NAME, NAME:VERSION, or by its ARN")
     })
 }
 
 /// The same where a version has to be named.
-pub(crate) fn version_reference(
-    what: &str,
-    text: &str,
-    caller: &Caller,
-) -> Result<VersionArn, Failure> {
-    let Reference { layer, version } = reference(what, text, caller)?;
+pub(crate) fn version_reference(text: &str, caller: &Caller) -> Result<VersionArn, Failure> {
+    let Reference { layer, version } = reference(text, caller)?;
     let version = version.ok_or_else(|| {
-        Failure::usage(format!("{what}: `{text}`: no version is named")).hint(format!(
+        Failure::usage(format!("`{text}`: no version is named")).hint(format!(
             "name one as {text}:1; `slashopt registry versions {text}` lists them"
         ))
     })?;

@@ -79,8 +79,10 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
-    /// `<what failed>: <where>: <why>`, lower case, no full stop.
+    /// `<where>: <why>`, lower case, no full stop. [`Failure::during`] puts before it what the command could not do.
     pub(crate) message: String,
+    /// Whether the message says by itself what could not be done.
+    pub(crate) is_whole: bool,
     /// The layer at fault, counted from 1.
     pub(crate) layer: Option<usize>,
     /// The entry at fault, as printed.
@@ -95,6 +97,7 @@ impl Failure {
         Self {
             exit,
             message: message.into(),
+            is_whole: false,
             layer: None,
             entry: None,
             hint: None,
@@ -102,23 +105,50 @@ impl Failure {
         }
     }
 
-    /// What the machine, or a layer, did not allow; `what` could not be done.
-    pub(crate) fn host(what: &str, error: HostError) -> Self {
+    /// A failure whose message says by itself what could not be done, whatever the command is.
+    pub(crate) fn whole(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            is_whole: true,
+            ..Self::new(exit, message)
+        }
+    }
+
+    /// This failure, as one that was met at a place: "the left side".
+    #[must_use]
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        if !self.is_whole {
+            self.message = format!("{place}: {}", self.message);
+        }
+        self
+    }
+
+    /// This failure, as what kept a command from doing something: "cannot extract".
+    #[must_use]
+    pub(crate) fn during(mut self, what: &str) -> Self {
+        if !self.is_whole {
+            self.message = format!("{what}: {}", self.message);
+            self.is_whole = true;
+        }
+        self
+    }
+
+    /// What the machine, or a layer, did not allow.
+    pub(crate) fn host(error: HostError) -> Self {
         let words = words(&error);
-        Self::in_words(what, error, words)
+        Self::in_words(error, words)
     }
 
     /// The same of layers that a lock file names.
-    pub(crate) fn locked(what: &str, error: HostError) -> Self {
+    pub(crate) fn locked(error: HostError) -> Self {
         let words = locked_words(&error);
-        Self::in_words(what, error, words)
+        Self::in_words(error, words)
     }
 
-    fn in_words(what: &str, error: HostError, (message, hint): Words) -> Self {
+    fn in_words(error: HostError, (message, hint): Words) -> Self {
         let failure = Self {
             hint,
             signal: signal(&error),
-            ..Self::new(exit(&error), format!("{what}: {message}"))
+            ..Self::new(exit(&error), message.clone())
         };
         let (layer, entry) = fault(error);
         Self {
@@ -178,6 +208,7 @@ impl Failure {
                 otherwise
             },
             message: failure.message,
+            is_whole: false,
             layer: failure.layer,
             entry: failure.entry,
             hint: failure.hint,
@@ -187,7 +218,7 @@ impl Failure {
 
     /// What the registry answers.
     #[cfg(feature = "registry")]
-    pub(crate) fn registry(what: &str, refusal: &slashopt::registry::ApiError) -> Self {
+    pub(crate) fn registry(refusal: &slashopt::registry::ApiError) -> Self {
         use slashopt::registry::Code;
         let hint = match refusal.code {
             Code::ResourceNotFound => {
@@ -205,12 +236,12 @@ impl Failure {
                 "ask for a layer of this account and region, or name others with --account and --region"
             }
         };
-        Self::new(Exit::Registry, format!("{what}: {refusal}")).hint(hint)
+        Self::new(Exit::Registry, refusal.to_string()).hint(hint)
     }
 
     /// What the store of the registry did not allow.
     #[cfg(feature = "registry")]
-    pub(crate) fn store(what: &str, location: &Location, error: &StoreError) -> Self {
+    pub(crate) fn store(location: &Location, error: &StoreError) -> Self {
         let exit = match error {
             StoreError::Directory { .. } => Exit::Machine,
             StoreError::Object { .. } if !location.is_remote() => Exit::Machine,
@@ -231,7 +262,7 @@ impl Failure {
                 "choose a place where this user may write: --store DIR"
             }
         };
-        Self::new(exit, format!("{what}: `{location}`: {error}")).hint(hint)
+        Self::new(exit, format!("`{location}`: {error}")).hint(hint)
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
@@ -480,8 +511,8 @@ mod tests {
     fn a_failure_that_a_child_tells_is_the_one_that_it_met() {
         let kinds = every_kind().into_iter().zip(every_kind());
         for (here, there) in kinds {
-            let met = Failure::host("cannot start the command", here);
-            let told = Failure::host("cannot start the command", there);
+            let met = Failure::host(here);
+            let told = Failure::host(there);
             let bytes = told.into_child().to_bytes();
             let heard =
                 ChildFailure::from_bytes(&bytes).map(|child| Failure::of_child(child, met.exit));

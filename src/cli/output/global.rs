@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::output::failure::Exit;
 use crate::cli::output::failure::Failure;
 
 /// Flags that every command knows.
@@ -38,9 +39,10 @@ impl GlobalArgs {
     pub(crate) fn only_text_or_json(&self) -> Result<(), Failure> {
         match self.format.as_deref() {
             None | Some("text" | "json") => Ok(()),
-            Some(format) => Err(Failure::usage(format!(
-                "cannot print the result: --format: `{format}` is unknown"
-            ))
+            Some(format) => Err(Failure::whole(
+                Exit::Usage,
+                format!("cannot print the result: --format: `{format}` is unknown"),
+            )
             .hint("this command prints `text` or `json`")),
         }
     }

@@ -95,7 +95,7 @@ impl Report {
         match out.write_all(bytes).and_then(|()| out.flush()) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-            Err(error) => Err(Failure::new(
+            Err(error) => Err(Failure::whole(
                 Exit::Machine,
                 format!("cannot write the result: standard output: {error}"),
             )),
@@ -113,7 +113,7 @@ impl Report {
         match copied {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
-            Err(error) => Err(Failure::new(
+            Err(error) => Err(Failure::whole(
                 Exit::Machine,
                 format!("cannot write the result: standard output: {error}"),
             )),
@@ -140,11 +140,11 @@ impl Report {
     }
 
     /// Tells what is left of a root that was not built; why it was not, for the end.
-    pub(crate) fn abandoned(&self, what: &str, abandoned: Abandoned) -> Failure {
+    pub(crate) fn abandoned(&self, abandoned: Abandoned) -> Failure {
         for left in &abandoned.left_behind {
             self.warning(left);
         }
-        Failure::host(what, abandoned.error)
+        Failure::host(abandoned.error)
     }
 
     /// Writes a failure, and gives the exit status that goes with it.

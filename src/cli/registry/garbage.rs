@@ -13,8 +13,6 @@ use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json::SCHEMA_VERSION;
 use crate::cli::output::report::Report;
 
-const WHAT: &str = "cannot collect garbage";
-
 /// Remove zip files that no version needs any more
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -38,7 +36,7 @@ pub(crate) struct GcArgs {
 pub(super) fn run(arguments: &GcArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     let before = now().saturating_sub(arguments.older_than);
     let is_dry = arguments.dry_run;
-    let collected = arguments.store.with(WHAT, Access::Read, async |store| {
+    let collected = arguments.store.with(Access::Read, async |store| {
         let collected = store.collect_garbage(before, is_dry).await;
         collected.map_err(Undone::from)
     })?;

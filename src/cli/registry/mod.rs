@@ -46,6 +46,23 @@ enum RegistryCommand {
     Serve(serve::ServeArgs),
 }
 
+impl RegistryArgs {
+    /// What a failure of the command is about.
+    pub(crate) const fn cannot(&self) -> &'static str {
+        match &self.command {
+            RegistryCommand::Publish(_) => "cannot publish",
+            RegistryCommand::Layers(_) => "cannot list the layers",
+            RegistryCommand::Versions(_) => "cannot list the versions",
+            RegistryCommand::Get(_) => "cannot get it",
+            RegistryCommand::Delete(_) => "cannot delete it",
+            RegistryCommand::Permission(arguments) => arguments.cannot(),
+            RegistryCommand::Gc(_) => "cannot collect garbage",
+            #[cfg(feature = "serve")]
+            RegistryCommand::Serve(_) => "cannot serve",
+        }
+    }
+}
+
 pub(crate) fn run(arguments: &RegistryArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
     match &arguments.command {

@@ -15,9 +15,6 @@ use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json::SCHEMA_VERSION;
 use crate::cli::output::report::Report;
 
-const WHAT: &str = "cannot change the permissions";
-const SHOW: &str = "cannot show the permissions";
-
 /// Let other accounts get a version
 #[derive(Debug, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
@@ -81,6 +78,18 @@ struct RemoveArgs {
     store: StoreArgs,
 }
 
+impl PermissionArgs {
+    /// What a failure of the command is about.
+    pub(super) const fn cannot(&self) -> &'static str {
+        match self.command {
+            PermissionCommand::List(_) => "cannot show the permissions",
+            PermissionCommand::Add(_) | PermissionCommand::Remove(_) => {
+                "cannot change the permissions"
+            }
+        }
+    }
+}
+
 pub(super) fn run(arguments: &PermissionArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     match &arguments.command {
         PermissionCommand::Add(arguments) => add(arguments, global, report),
@@ -90,7 +99,7 @@ pub(super) fn run(arguments: &PermissionArgs, global: &GlobalArgs, report: &Repo
 }
 
 fn add(arguments: &AddArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    let arn = version_reference(WHAT, &arguments.version, &arguments.store.caller())?;
+    let arn = version_reference(&arguments.version, &arguments.store.caller())?;
     let call = Call::AddPermission {
         name: arn.layer.to_string(),
         version: arn.version.to_string(),
@@ -103,10 +112,10 @@ fn add(arguments: &AddArgs, global: &GlobalArgs, report: &Report) -> Outcome {
         organization: arguments.organization_id.clone(),
     });
     let request = Request::judge(call, fields, &Caller::owner_of(&arn.layer));
-    let (statement, revision) = match request.map_err(|error| refused(&error))? {
+    let (statement, revision) = match request.map_err(|error| Failure::registry(&error))? {
         Request::AddPermission(_, statement, revision) => (statement, revision),
         other => {
-            return Err(Failure::usage(format!("{WHAT}: {other:?} permits nothing")));
+            return Err(Failure::usage(format!("{other:?} permits nothing")));
         }
     };
     let json = statement.to_json(&arn);
@@ -126,7 +135,7 @@ fn add(arguments: &AddArgs, global: &GlobalArgs, report: &Report) -> Outcome {
 }
 
 fn remove(arguments: &RemoveArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    let arn = version_reference(WHAT, &arguments.version, &arguments.store.caller())?;
+    let arn = version_reference(&arguments.version, &arguments.store.caller())?;
     let call = Call::RemovePermission {
         name: arn.layer.to_string(),
         version: arn.version.to_string(),
@@ -134,10 +143,10 @@ fn remove(arguments: &RemoveArgs, global: &GlobalArgs, report: &Report) -> Outco
         revision: arguments.revision_id.clone(),
     };
     let request = Request::judge(call, Fields::None, &Caller::owner_of(&arn.layer));
-    let (sid, revision) = match request.map_err(|error| refused(&error))? {
+    let (sid, revision) = match request.map_err(|error| Failure::registry(&error))? {
         Request::RemovePermission(_, sid, revision) => (sid, revision),
         other => {
-            return Err(Failure::usage(format!("{WHAT}: {other:?} removes nothing")));
+            return Err(Failure::usage(format!("{other:?} removes nothing")));
         }
     };
     let policy = change(&arguments.store, &arn, move |_, before, id| {
@@ -158,26 +167,22 @@ fn change(
     change: impl Fn(&VersionArn, Option<&Policy>, String) -> Result<Policy, ApiError> + 'static,
 ) -> Result<Policy, Failure> {
     let arn = arn.clone();
-    store.with(WHAT, Access::Change, async |store| {
+    store.with(Access::Change, async |store| {
         let found = store.find(&arn).await?;
-        operations::must_exist(&arn, found).map_err(|error| refused(&error))?;
+        operations::must_exist(&arn, found).map_err(|error| Failure::registry(&error))?;
         let changed = store
             .change_policy(&arn, |before, id| change(&arn, before, id))
             .await?;
-        changed.map_err(|error| Undone::Failure(refused(&error)))
+        changed.map_err(|error| Undone::Failure(Failure::registry(&error)))
     })
 }
 
-fn refused(error: &ApiError) -> Failure {
-    Failure::registry(WHAT, error)
-}
-
 fn list(arguments: &ListArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    let arn = version_reference(SHOW, &arguments.version, &arguments.store.caller())?;
+    let arn = version_reference(&arguments.version, &arguments.store.caller())?;
     let named = arn.clone();
-    let found = arguments.store.with(SHOW, Access::Read, async |store| {
+    let found = arguments.store.with(Access::Read, async |store| {
         let found = store.find(&named).await?;
-        let refused = |error| Undone::Failure(Failure::registry(SHOW, &error));
+        let refused = |error| Undone::Failure(Failure::registry(&error));
         operations::must_exist(&named, found).map_err(refused)?;
         let found = store.policy(&named).await?;
         policy::present(found.as_ref()).cloned().map_err(refused)

@@ -23,8 +23,6 @@ use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json::SCHEMA_VERSION;
 use crate::cli::output::report::Report;
 
-const WHAT: &str = "cannot publish";
-
 /// Publish a zip file, or what a directory holds, as the next version of a layer
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -76,19 +74,16 @@ pub(super) fn run(arguments: &PublishArgs, global: &GlobalArgs, report: &Report)
         .parse()
         .map_or(caller, |layer| Caller::owner_of(&layer));
     let judged = Request::judge(call, fields, &caller);
-    let publish = match judged.map_err(|error| Failure::registry(WHAT, &error))? {
+    let publish = match judged.map_err(|error| Failure::registry(&error))? {
         Request::Publish(publish) => publish,
         other => {
-            return Err(Failure::usage(format!(
-                "{WHAT}: {other:?} publishes nothing"
-            )));
+            return Err(Failure::usage(format!("{other:?} publishes nothing")));
         }
     };
     let source = arguments.content.display().to_string();
     let file = open(&arguments.content, &source, report)?;
-    let version = arguments.store.with(WHAT, Access::Write, async |store| {
-        let cannot_read =
-            |error| Failure::new(Exit::Machine, format!("{WHAT}: `{source}`: {error}"));
+    let version = arguments.store.with(Access::Write, async |store| {
+        let cannot_read = |error| Failure::new(Exit::Machine, format!("`{source}`: {error}"));
         let archive = match file {
             Some(file) => store.take_in(file),
             None => store.take_in(std::io::stdin().lock()),
@@ -118,14 +113,14 @@ fn open(path: &Path, source: &str, report: &Report) -> Result<Option<File>, Fail
         return Ok(None);
     }
     if path.is_dir() {
-        let failed = |error| Failure::new(Exit::Machine, format!("{WHAT}: `{source}`: {error}"));
+        let failed = |error| Failure::new(Exit::Machine, format!("`{source}`: {error}"));
         let mut file = tempfile::tempfile().map_err(failed)?;
         pack::into_file(path, &file, report)?;
         file.rewind().map_err(failed)?;
         return Ok(Some(file));
     }
     File::open(path).map(Some).map_err(|error| {
-        Failure::new(Exit::Machine, format!("{WHAT}: `{source}`: {error}"))
+        Failure::new(Exit::Machine, format!("`{source}`: {error}"))
             .hint("check the path; a layer is published from a zip file")
     })
 }
@@ -134,8 +129,8 @@ fn open(path: &Path, source: &str, report: &Report) -> Result<Option<File>, Fail
 fn judge(archive: &Archive, source: &str, report: &Report) -> Result<(), Failure> {
     let waivers = archive.judge(source, &Budget::default());
     let waivers = waivers.map_err(|why| match why {
-        Unpublishable::Api(error) => Failure::registry(WHAT, &error),
-        Unpublishable::Archive(error) => Failure::host(WHAT, error),
+        Unpublishable::Api(error) => Failure::registry(&error),
+        Unpublishable::Archive(error) => Failure::host(error),
     })?;
     for refusal in &waivers {
         report.warning(&format!(

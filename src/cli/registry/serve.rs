@@ -15,7 +15,6 @@ use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json::SCHEMA_VERSION;
 use crate::cli::output::report::Report;
 
-const WHAT: &str = "cannot serve";
 /// Where `LocalStack` listens, and so where many tools already look.
 const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4566);
 
@@ -63,7 +62,7 @@ pub(super) fn run(arguments: &ServeArgs, global: &GlobalArgs, report: &Report) -
     if keys.is_empty() && !arguments.listen.ip().is_loopback() {
         if !arguments.insecure {
             return Err(Failure::usage(format!(
-                "{WHAT}: --listen: `{}`: without keys whoever comes from there could publish and delete as anybody",
+                "--listen: `{}`: without keys whoever comes from there could publish and delete as anybody",
                 arguments.listen
             ))
             .hint("verify signatures with --keys FILE, listen on 127.0.0.1, or say --insecure"));
@@ -73,7 +72,7 @@ pub(super) fn run(arguments: &ServeArgs, global: &GlobalArgs, report: &Report) -
             arguments.listen
         ));
     }
-    let location = arguments.store.location(WHAT)?;
+    let location = arguments.store.location()?;
     let options = Options {
         listen: arguments.listen,
         keys,
@@ -95,10 +94,10 @@ pub(super) fn run(arguments: &ServeArgs, global: &GlobalArgs, report: &Report) -
         ));
     };
     serve(&location, options, announce).map_err(|error| match error {
-        ServeError::Store(error) => Failure::store(WHAT, &location, &error),
-        ServeError::Listen { .. } => Failure::new(Exit::Machine, format!("{WHAT}: {error}"))
+        ServeError::Store(error) => Failure::store(&location, &error),
+        ServeError::Listen { .. } => Failure::new(Exit::Machine, error.to_string())
             .hint("choose another place with --listen, such as 127.0.0.1:0 for a free port"),
-        ServeError::Start(_) => Failure::new(Exit::Machine, format!("{WHAT}: {error}")),
+        ServeError::Start(_) => Failure::new(Exit::Machine, error.to_string()),
     })?;
     announced.map(|()| ExitCode::SUCCESS)
 }
@@ -107,12 +106,12 @@ fn read_keys(path: &Path) -> Result<Keys, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Failure::new(
             Exit::Machine,
-            format!("{WHAT}: --keys: `{}`: {error}", path.display()),
+            format!("--keys: `{}`: {error}", path.display()),
         )
         .hint("name a file in TOML that this user can read")
     })?;
     Keys::parse(&text).map_err(|error| {
-        Failure::usage(format!("{WHAT}: --keys: `{}`: {error}", path.display())).hint(
+        Failure::usage(format!("--keys: `{}`: {error}", path.display())).hint(
             "write a [[key]] for each, with access_key_id, secret_access_key, account, and organization where there is one",
         )
     })
@@ -128,7 +127,7 @@ fn objects(arguments: &ServeArgs) -> Result<Objects, Failure> {
     };
     if !root.is_dir() {
         return Err(Failure::usage(format!(
-            "{WHAT}: --s3-root: `{}`: it is no directory",
+            "--s3-root: `{}`: it is no directory",
             root.display()
         ))
         .hint("name a directory that has a folder for each bucket"));

@@ -86,18 +86,17 @@ impl FilterArgs {
 }
 
 pub(super) fn layers(arguments: &LayersArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    const WHAT: &str = "cannot list the layers";
     let caller = arguments.store.caller();
     let request = Request::judge(
         Call::ListLayers(arguments.filter.list()),
         Fields::None,
         &caller,
     );
-    let mut listing = match request.map_err(|error| Failure::registry(WHAT, &error))? {
+    let mut listing = match request.map_err(|error| Failure::registry(&error))? {
         Request::ListLayers(listing) => listing,
         _ => Listing::default(),
     };
-    let found = arguments.store.with(WHAT, Access::Read, async |store| {
+    let found = arguments.store.with(Access::Read, async |store| {
         let mut all = Vec::new();
         loop {
             let page = store
@@ -114,15 +113,13 @@ pub(super) fn layers(arguments: &LayersArgs, global: &GlobalArgs, report: &Repor
 }
 
 pub(super) fn versions(arguments: &VersionsArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    const WHAT: &str = "cannot list the versions";
     let caller = arguments.store.caller();
-    let reference = reference(WHAT, &arguments.name, &caller)?;
+    let reference = reference(&arguments.name, &caller)?;
     if let Some(version) = reference.version {
-        return Err(Failure::usage(format!(
-            "{WHAT}: `{}`: it names version {version}",
-            arguments.name
-        ))
-        .hint("name the layer alone; `slashopt registry get` shows one version"));
+        return Err(
+            Failure::usage(format!("`{}`: it names version {version}", arguments.name))
+                .hint("name the layer alone; `slashopt registry get` shows one version"),
+        );
     }
     let layer = reference.layer;
     let call = Call::ListVersions {
@@ -130,11 +127,11 @@ pub(super) fn versions(arguments: &VersionsArgs, global: &GlobalArgs, report: &R
         list: arguments.filter.list(),
     };
     let request = Request::judge(call, Fields::None, &caller);
-    let mut listing = match request.map_err(|error| Failure::registry(WHAT, &error))? {
+    let mut listing = match request.map_err(|error| Failure::registry(&error))? {
         Request::ListVersions(_, listing) => listing,
         _ => Listing::default(),
     };
-    let found = arguments.store.with(WHAT, Access::Read, async |store| {
+    let found = arguments.store.with(Access::Read, async |store| {
         let mut all = Vec::new();
         while let Some(Page { items, next }) = store.versions(&layer, &listing).await? {
             all.extend(items);
@@ -161,15 +158,14 @@ fn print(found: &[Arc<LayerVersion>], key: &str, global: &GlobalArgs, report: &R
 }
 
 pub(super) fn get(arguments: &GetArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    const WHAT: &str = "cannot get it";
     if arguments.version.starts_with(PREFIX) {
-        return get_archive(arguments, WHAT, report);
+        return get_archive(arguments, report);
     }
     let caller = arguments.store.caller();
-    let wanted = reference(WHAT, &arguments.version, &caller)?;
+    let wanted = reference(&arguments.version, &caller)?;
     let output = arguments.output.clone();
-    let version = arguments.store.with(WHAT, Access::Read, async |store| {
-        let refused = |error| Undone::Failure(Failure::registry(WHAT, &error));
+    let version = arguments.store.with(Access::Read, async |store| {
+        let refused = |error| Undone::Failure(Failure::registry(&error));
         let version = match wanted.version {
             Some(version) => {
                 let arn = slashopt::registry::VersionArn {
@@ -191,7 +187,7 @@ pub(super) fn get(arguments: &GetArgs, global: &GlobalArgs, report: &Report) -> 
             },
         };
         if let Some(output) = output {
-            write(store, version.code_sha256, &output, WHAT, report).await?;
+            write(store, version.code_sha256, &output, report).await?;
         }
         Ok(version)
     })?;
@@ -210,17 +206,17 @@ pub(super) fn get(arguments: &GetArgs, global: &GlobalArgs, report: &Report) -> 
 }
 
 /// Writes an archive that is named by its digest, as a lock file does: a version that needs it there need not be any more.
-fn get_archive(arguments: &GetArgs, what: &'static str, report: &Report) -> Outcome {
+fn get_archive(arguments: &GetArgs, report: &Report) -> Outcome {
     let typed = &arguments.version;
     let Some(output) = arguments.output.clone() else {
-        let message = format!("{what}: `{typed}`: a digest says nothing but which zip file");
+        let message = format!("`{typed}`: a digest says nothing but which zip file");
         return Err(Failure::usage(message).hint("say with --output where it goes"));
     };
     let digest: Digest = typed
         .parse()
-        .map_err(|error| Failure::usage(format!("{what}: `{typed}`: {error}")))?;
-    arguments.store.with(what, Access::Read, async |store| {
-        write(store, digest, &output, what, report).await
+        .map_err(|error| Failure::usage(format!("`{typed}`: {error}")))?;
+    arguments.store.with(Access::Read, async |store| {
+        write(store, digest, &output, report).await
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -230,7 +226,6 @@ async fn write(
     store: &Store,
     digest: Digest,
     output: &Path,
-    what: &str,
     report: &Report,
 ) -> Result<(), Undone> {
     let gone = || Undone::Store(StoreError::Gone { digest });
@@ -241,11 +236,8 @@ async fn write(
     }
     let failed = |error: io::Error| {
         Undone::Failure(
-            Failure::new(
-                Exit::Machine,
-                format!("{what}: `{}`: {error}", output.display()),
-            )
-            .hint("choose a place where this user may write"),
+            Failure::new(Exit::Machine, format!("`{}`: {error}", output.display()))
+                .hint("choose a place where this user may write"),
         )
     };
     let folder = output
@@ -288,11 +280,10 @@ impl io::Write for ToReport<'_> {
 }
 
 pub(super) fn delete(arguments: &DeleteArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    const WHAT: &str = "cannot delete it";
     let caller = arguments.store.caller();
-    let arn = version_reference(WHAT, &arguments.version, &caller)?;
+    let arn = version_reference(&arguments.version, &caller)?;
     let named = arn.clone();
-    let was_there = arguments.store.with(WHAT, Access::Change, async |store| {
+    let was_there = arguments.store.with(Access::Change, async |store| {
         store.delete(&named).await.map_err(Undone::from)
     })?;
     if !was_there {

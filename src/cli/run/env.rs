@@ -26,13 +26,12 @@ use crate::cli::args::values::absolute;
 use crate::cli::args::values::assignments;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
+use crate::cli::output::failure::Exit;
 use crate::cli::output::failure::{Failure, Outcome};
 use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::report::Report;
 use crate::cli::output::words::shown;
 use formats::{Format, Shape};
-
-const WHAT: &str = "cannot compute the environment";
 
 /// Print the runtime environment that the layers give
 #[derive(Debug, Args)]
@@ -95,7 +94,7 @@ pub(crate) fn run(arguments: &EnvArgs, global: &GlobalArgs, report: &Report) -> 
     let in_task_root = DiskPlaces::task(task_root.as_path());
     let named = if loaded.is_some() {
         let asked = arguments.runtime.as_deref();
-        arguments.layers.runtime(asked, WHAT, report)?
+        arguments.layers.runtime(asked, report)?
     } else {
         named_runtime(arguments.runtime.as_deref())?
     };
@@ -151,7 +150,7 @@ fn load_layers(arguments: &EnvArgs, report: &Report) -> Result<Option<LoadedStac
     }
     let pool = stack.pool()?;
     stack
-        .load(layers, WHAT, &pool, &Budget::default(), report)
+        .load(layers, &pool, &Budget::default(), report)
         .map(Some)
 }
 
@@ -188,7 +187,7 @@ fn head_of_paths(shape: Shape, base_path: &OsStr) -> Caller {
 
 /// Why no environment can be computed, or AWS would not take the configuration.
 pub(crate) fn not_possible(error: &EnvironmentError) -> Failure {
-    let failure = Failure::usage(error.to_string());
+    let failure = Failure::whole(Exit::Usage, error.to_string());
     match error {
         EnvironmentError::ColonInRoot { .. } => {
             failure.hint("choose a directory without `:` in its path")

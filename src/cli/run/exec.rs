@@ -16,7 +16,7 @@ use crate::cli::args::values::{absolute, calls};
 use crate::cli::output::failure::{Exit, Failure, Outcome};
 use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::report::Report;
-use args::{ExecArgs, WHAT};
+use args::ExecArgs;
 use command::{Start, not_started};
 use mounted::{Ground, Wanted};
 
@@ -36,10 +36,10 @@ pub(crate) fn run(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) ->
 fn start(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
     let layers = &arguments.layers;
-    let runtime = layers.runtime(arguments.runtime.as_deref(), WHAT, report)?;
+    let runtime = layers.runtime(arguments.runtime.as_deref(), report)?;
     let at = absolute(&arguments.at)?;
     if at == Path::new("/") {
-        return Err(Failure::usage(format!("{WHAT}: --at: `/` would be hidden"))
+        return Err(Failure::usage("--at: `/` would be hidden")
             .hint("name a directory of its own, such as ./opt"));
     }
     let task_root = arguments.task_root.as_deref().map(existing).transpose()?;
@@ -69,17 +69,14 @@ fn start(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) -> Outcome 
     if let Some(directory) = directory {
         std::env::set_current_dir(&directory).map_err(|error| {
             let place = directory.display();
-            Failure::new(
-                Exit::NotStarted,
-                format!("{WHAT}: cannot enter `{place}`: {error}"),
-            )
+            Failure::new(Exit::NotStarted, format!("cannot enter `{place}`: {error}"))
         })?;
     }
     if space == Some(Space::User) && !arguments.keep_caps {
         drop_power().map_err(|error| {
             Failure::new(
                 Exit::NotStarted,
-                format!("{WHAT}: cannot give up capabilities: {error}"),
+                format!("cannot give up capabilities: {error}"),
             )
             .hint("--keep-caps keeps them")
         })?;
@@ -89,7 +86,7 @@ fn start(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) -> Outcome 
             Failure::new(
                 Exit::NotStarted,
                 format!(
-                    "{WHAT}: cannot become user {} with group {}: {}",
+                    "cannot become user {} with group {}: {}",
                     identity.user,
                     identity.group,
                     error.desc()
@@ -109,7 +106,7 @@ fn existing(directory: &Path) -> Result<PathBuf, Failure> {
     let failed = |why: &str| {
         Failure::new(
             Exit::NotStarted,
-            format!("{WHAT}: --task-root `{}`: {why}", directory.display()),
+            format!("--task-root `{}`: {why}", directory.display()),
         )
         .hint(format!(
             "name the directory that is to be seen at {VAR_TASK}"

@@ -7,7 +7,9 @@ use slashopt::environment::{Assignment, Environment, HOOKS, HookRequest, needs_h
 use slashopt::host::exec::process::{Identity, can_read};
 use slashopt::runtime::Runtime;
 
+use crate::cli::args::values::absolute;
 use crate::cli::layers::flags::StackArgs;
+use crate::cli::output::failure::Failure;
 use crate::cli::output::report::Report;
 
 /// Adds the hooks of the runtime's interpreter to an environment for a host. Where they cannot be kept, that is said, and the
@@ -25,12 +27,10 @@ pub(crate) fn add(
         return;
     };
     let what = "no hook for the interpreter is set";
-    let kept = stack.cache(what).and_then(|cache| {
-        let hooks = cache
-            .hooks()
-            .map_err(|error| crate::cli::output::failure::Failure::host(what, error))?;
+    let kept = stack.cache().and_then(|cache| {
+        let hooks = cache.hooks().map_err(Failure::host)?;
         // Programs go elsewhere before they start an interpreter.
-        crate::cli::args::values::absolute(&hooks)
+        absolute(&hooks)
     });
     let directory = match kept {
         Ok(directory) if !directory.as_os_str().as_bytes().contains(&b':') => directory,
@@ -42,7 +42,7 @@ pub(crate) fn add(
             return;
         }
         Err(failure) => {
-            report.warning(&failure.message);
+            report.warning(&failure.during(what).message);
             return;
         }
     };

@@ -25,11 +25,10 @@ impl Prepared {
         layers: &LayerArgs,
         stack: &StackArgs,
         is_live: bool,
-        what: &str,
         report: &Report,
         is_worth_it: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Self>, Failure> {
-        let lock = layers.lock(what)?;
+        let lock = layers.lock()?;
         let mut all = Self {
             lowers: Vec::new(),
             locks: Vec::new(),
@@ -38,14 +37,14 @@ impl Prepared {
             return Ok(Some(all));
         }
         let mut add = |all: &mut Self, layers: &LayerArgs| {
-            let ready = stack.prepare_if(layers, what, false, report, is_worth_it)?;
+            let ready = stack.prepare_if(layers, false, report, is_worth_it)?;
             ready.map(|ready| all.add(ready)).transpose()
         };
         if is_live && let Some(lock) = lock {
-            return Err(Failure::usage(format!(
-                "{what}: --live: {lock}: what is locked does not change"
-            ))
-            .hint("name the LAYERs to see their directories as they are"));
+            return Err(
+                Failure::usage(format!("--live: {lock}: what is locked does not change"))
+                    .hint("name the LAYERs to see their directories as they are"),
+            );
         }
         let named = layers.named();
         if !is_live || !named.iter().any(is_directory) {
@@ -54,7 +53,7 @@ impl Prepared {
         // Each by itself: what lies in a directory that changes cannot be merged ahead.
         for layer in named {
             if is_directory(&layer) {
-                all.lowers.push(live(Path::new(&layer), what)?);
+                all.lowers.push(live(Path::new(&layer))?);
                 continue;
             }
             let one = LayerArgs::new(vec![layer], None, layers.registry.clone());
@@ -82,11 +81,11 @@ pub(super) fn is_directory(layer: &OsString) -> bool {
 }
 
 /// A directory that is mounted as it is.
-pub(super) fn live(path: &Path, what: &str) -> Result<Lower, Failure> {
+pub(super) fn live(path: &Path) -> Result<Lower, Failure> {
     path.canonicalize()
         .and_then(|whole| Ok(Lower::open(whole)?))
         .map_err(|error| {
             let place = path.display();
-            Failure::new(Exit::Machine, format!("{what}: `{place}`: {error}"))
+            Failure::new(Exit::Machine, format!("`{place}`: {error}"))
         })
 }

@@ -1,12 +1,13 @@
 //! `mount` and `umount`: layers at a place for everybody to see, until they are unmounted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use nix::errno::Errno;
 use sha2::{Digest as _, Sha256};
 
+use slashopt::digest::Digest;
 use slashopt::environment::OPT;
 use slashopt::host::mount::MountError;
 use slashopt::host::mount::persistent::{self, Standing, UnmountError, standing_at};
@@ -58,38 +59,35 @@ pub(crate) struct UmountArgs {
 pub(crate) fn mount(arguments: &MountArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
     let at = absolute(&arguments.at)?;
+    mount_at(&at, arguments, global, report)
+        .map_err(|failure| failure.during(&format!("cannot mount at `{}`", at.display())))
+}
+
+fn mount_at(at: &Path, arguments: &MountArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     let place = at.display();
-    let what = format!("cannot mount at `{place}`");
     if !nix::unistd::geteuid().is_root() {
-        return Err(
-            Failure::new(Exit::Machine, format!("{what}: only root can"))
-                .hint(EXEC_NEEDS_NO_RIGHTS),
-        );
+        return Err(Failure::new(Exit::Machine, "only root can").hint(EXEC_NEEDS_NO_RIGHTS));
     }
-    let found = standing_at(&at).map_err(|error| {
-        Failure::new(Exit::Machine, format!("{what}: {error}"))
+    let found = standing_at(at).map_err(|error| {
+        Failure::new(Exit::Machine, error.to_string())
             .hint("create the directory first, and see that there is a /proc")
     })?;
     let MountArgs { layers, stack, .. } = arguments;
-    let Some(prepared) = Prepared::of(layers, stack, false, &what, report, &mut || true)? else {
-        return Err(Failure::new(
-            Exit::Machine,
-            format!("{what}: nothing was built"),
-        ));
+    let Some(prepared) = Prepared::of(layers, stack, false, report, &mut || true)? else {
+        return Err(Failure::new(Exit::Machine, "nothing was built"));
     };
     let digest = digest_of(&prepared);
     let is_changed = match found {
         Standing::Ours(there) if there == digest => false,
         Standing::Ours(_) => {
-            return Err(Failure::new(
-                Exit::Machine,
-                format!("{what}: other layers are mounted there"),
-            )
-            .hint(format!("`slashopt umount {place}` unmounts them")));
+            return Err(
+                Failure::new(Exit::Machine, "other layers are mounted there")
+                    .hint(format!("`slashopt umount {place}` unmounts them")),
+            );
         }
         Standing::Nothing | Standing::Foreign => {
-            persistent::mount(&prepared.lowers, &at, &digest, calls())
-                .map_err(|error| not_mounted(&what, &error))?;
+            persistent::mount(&prepared.lowers, at, &digest, calls())
+                .map_err(|error| not_mounted(&error))?;
             true
         }
     };
@@ -116,17 +114,11 @@ fn digest_of(prepared: &Prepared) -> String {
         hash.update(name.as_encoded_bytes());
         hash.update([0]);
     }
-    let mut text = String::new();
-    for byte in hash.finalize() {
-        use std::fmt::Write as _;
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    Digest(hash.finalize().into()).hex()
 }
 
-fn not_mounted(what: &str, error: &MountError) -> Failure {
-    let failure = Failure::new(Exit::Machine, format!("{what}: {error}"));
+fn not_mounted(error: &MountError) -> Failure {
+    let failure = Failure::new(Exit::Machine, error.to_string());
     match error.errno {
         Errno::EPERM | Errno::EACCES => failure.hint(EXEC_NEEDS_NO_RIGHTS),
         _ => failure.hint("`slashopt probe` tries each way of mounting, and says what is missing"),
@@ -137,7 +129,7 @@ pub(crate) fn unmount(arguments: &UmountArgs, global: &GlobalArgs, report: &Repo
     global.only_text_or_json()?;
     let place = arguments.at.display();
     persistent::unmount(&arguments.at).map_err(|error| {
-        let failure = Failure::new(Exit::Machine, format!("cannot unmount `{place}`: {error}"));
+        let failure = Failure::whole(Exit::Machine, format!("cannot unmount `{place}`: {error}"));
         match &error {
             UnmountError::Foreign => failure.hint("`umount` unmounts what others have mounted"),
             UnmountError::Nothing | UnmountError::Io(_) => {

@@ -19,8 +19,6 @@ use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json as shape;
 use crate::cli::output::report::Report;
 
-const WHAT: &str = "cannot look it up";
-
 pub(crate) fn run(
     name: &str,
     arguments: &WhichArgs,
@@ -30,25 +28,20 @@ pub(crate) fn run(
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
     let layers = arguments.layers_of_module();
-    let loaded = arguments
-        .stack
-        .load(&layers, WHAT, &pool, &budget, report)?;
+    let loaded = arguments.stack.load(&layers, &pool, &budget, report)?;
     let tree = MergedTree::merge(
         &loaded.stack,
         arguments.stack.on_type_conflict().linked_directory(),
         &loaded.hasher,
     );
     let asker = Asker {
-        runtime: required_runtime(
-            layers.runtime(arguments.runtime.as_deref(), WHAT, report)?,
-            &tree,
-        )?,
-        architecture: layers.architecture(arguments.architecture, WHAT, report)?,
+        runtime: required_runtime(layers.runtime(arguments.runtime.as_deref(), report)?, &tree)?,
+        architecture: layers.architecture(arguments.architecture, report)?,
     };
     let wanted = modules::wanted(&loaded.stack, asker);
     let facts = pool
         .install(|| facts_of(&loaded, &wanted, &budget))
-        .map_err(|error| Failure::host(WHAT, error))?;
+        .map_err(Failure::host)?;
     let answer = Answer {
         name,
         asker,

@@ -14,6 +14,7 @@ use slashopt::environment::{Beginning, Environment, Presence, SearchEntry, Targe
 use slashopt::runtime::Runtime;
 
 use super::explanation;
+use crate::cli::output::failure::Exit;
 use crate::cli::output::failure::Failure;
 
 /// The formats of variables.
@@ -53,14 +54,16 @@ impl Shape {
             Some(other) => {
                 let message =
                     format!("cannot print the environment: --format: unknown format `{other}`");
-                return Err(Failure::usage(message).hint("use sh, dotenv, docker, json or null"));
+                return Err(Failure::whole(Exit::Usage, message)
+                    .hint("use sh, dotenv, docker, json or null"));
             }
         };
         match (format, explain) {
             (format, false) => Ok(Self::Variables(format)),
             (Format::Sh, true) => Ok(Self::Explanation),
             (Format::Json, true) => Ok(Self::ExplainedJson),
-            (Format::Docker | Format::Dotenv | Format::Null, true) => Err(Failure::usage(
+            (Format::Docker | Format::Dotenv | Format::Null, true) => Err(Failure::whole(
+                Exit::Usage,
                 "cannot explain the environment: --format: this format has no place for reasons",
             )
             .hint("leave out --format, or use `--format json`")),
@@ -232,10 +235,13 @@ fn docker(variable: &Variable, out: &mut Vec<u8>) -> Result<(), Failure> {
 }
 
 fn refused(format: &str, variable: &Variable, why: &str, better: &str) -> Failure {
-    Failure::usage(format!(
-        "cannot print as {format}: variable `{}`: {why}",
-        explanation::shown(&variable.name)
-    ))
+    Failure::whole(
+        Exit::Usage,
+        format!(
+            "cannot print as {format}: variable `{}`: {why}",
+            explanation::shown(&variable.name)
+        ),
+    )
     .hint(format!("`--format {better}` holds any value"))
 }
 
@@ -310,8 +316,12 @@ fn json(
                 variable: of_variable(variable),
             }));
     }
-    let mut out = serde_json::to_vec(&printed)
-        .map_err(|error| Failure::usage(format!("cannot print the environment: json: {error}")))?;
+    let mut out = serde_json::to_vec(&printed).map_err(|error| {
+        Failure::whole(
+            Exit::Usage,
+            format!("cannot print the environment: json: {error}"),
+        )
+    })?;
     out.push(b'\n');
     Ok(out)
 }

@@ -13,8 +13,6 @@ use crate::cli::args::target::TargetArg;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
 
-pub(crate) const WHAT: &str = "cannot start the command";
-
 /// Run a command with the layers at /opt
 #[derive(Debug, Args)]
 #[command(after_help = "\

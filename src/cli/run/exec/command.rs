@@ -16,7 +16,7 @@ use slashopt::host::exec::program::{Role, needed};
 use slashopt::host::mount::Lower;
 use slashopt::runtime::{Family, Runtime};
 
-use super::args::{ExecArgs, WHAT};
+use super::args::ExecArgs;
 use crate::cli::args::values::{BASE_PATH, assignments};
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;
@@ -57,7 +57,7 @@ impl Start<'_> {
     pub(crate) fn judge(&self) -> Result<(), Failure> {
         self.assigned()?;
         if self.arguments.command.is_empty() && !self.brings_its_own_runtime() {
-            return Err(Failure::usage(format!("{WHAT}: none is given"))
+            return Err(Failure::usage("none is given")
                 .hint("write it behind `--`; only provided.* runtimes have one of their own"));
         }
         Ok(())
@@ -113,7 +113,7 @@ impl Start<'_> {
         let (role, file, at) = (role.name(), file.display(), self.at.display());
         Failure::new(
             Exit::NotStarted,
-            format!("{WHAT}: `{at}`: the layers would hide {role}, `{file}`"),
+            format!("`{at}`: the layers would hide {role}, `{file}`"),
         )
         .hint("--at DIR shows the layers elsewhere, --keep-host keeps what is there now below them")
     }
@@ -234,7 +234,7 @@ impl Start<'_> {
             let [task, opt] = places.each_ref().map(|place| place.display());
             Failure::new(
                 Exit::NotFound,
-                format!("{WHAT}: Couldn't find valid bootstrap(s): [{task} {opt}]"),
+                format!("Couldn't find valid bootstrap(s): [{task} {opt}]"),
             )
             .hint("the function or a layer brings a file of that name; or write a command behind `--`")
         })
@@ -254,11 +254,8 @@ impl Start<'_> {
         let file = Path::new(wrapper);
         let about = fs::metadata(file).ok().filter(fs::Metadata::is_file);
         let failed = |exit, why| {
-            Failure::new(
-                exit,
-                format!("{WHAT}: {WRAPPER}: {}: {why}", file.display()),
-            )
-            .hint("--no-wrapper starts the command without it")
+            Failure::new(exit, format!("{WRAPPER}: {}: {why}", file.display()))
+                .hint("--no-wrapper starts the command without it")
         };
         match about {
             None => Err(failed(Exit::NotFound, "does not exist")),
@@ -306,7 +303,7 @@ pub(crate) fn not_started(command: &Command, error: Errno) -> Failure {
         Errno::ENOENT | Errno::ENOTDIR => Exit::NotFound,
         _ => Exit::NotExecutable,
     };
-    let failure = Failure::new(exit, format!("{WHAT}: `{name}`: {}", error.desc()));
+    let failure = Failure::new(exit, format!("`{name}`: {}", error.desc()));
     let path = command.environment.iter().find(|(name, _)| name == "PATH");
     let path = path.map(|(_, value)| value.as_os_str());
     let found = needed(&command.candidates(), path);

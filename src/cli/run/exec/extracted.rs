@@ -9,7 +9,6 @@ use slashopt::host::extract::stamp::Sources;
 use slashopt::host::system::child::in_child;
 use slashopt::host::system::interrupt::Interrupt;
 
-use super::args::WHAT;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
 use crate::cli::layers::warnings::root_warnings;
@@ -28,7 +27,7 @@ pub(crate) fn extract(
 ) -> Result<(), Failure> {
     let cache = stack.cache_folder();
     // The same flags judge the same files in the same way.
-    let sources = Sources::look(layers.inputs(stack, WHAT)?, &format!("{stack:?}"));
+    let sources = Sources::look(layers.inputs(stack)?, &format!("{stack:?}"));
     if sources
         .as_ref()
         .is_some_and(|sources| sources.made(at, &cache))
@@ -42,7 +41,7 @@ pub(crate) fn extract(
         },
     );
     let died = |why: &str| {
-        let message = format!("{WHAT}: the layers could not be extracted: {why}");
+        let message = format!("the layers could not be extracted: {why}");
         Failure::new(Exit::NotStarted, message)
     };
     match told {
@@ -54,7 +53,7 @@ pub(crate) fn extract(
                 }
                 // It came too late for the child.
                 told.signal.map_or(Ok(()), |signal| {
-                    Err(Failure::host(WHAT, HostError::Interrupted(signal)))
+                    Err(Failure::host(HostError::Interrupted(signal)))
                 })
             }
             (None, bytes) => Err(match ChildFailure::from_bytes(bytes) {
@@ -74,7 +73,7 @@ fn build(
     report: &Report,
 ) -> Result<(), Failure> {
     let workshop = stack.workshop(interrupt.clone())?;
-    let loaded = stack.load(layers, WHAT, &workshop.pool, &workshop.budget, report)?;
+    let loaded = stack.load(layers, &workshop.pool, &workshop.budget, report)?;
     let request = stack.root_request(at);
     let built = build_root(&loaded, &request, &workshop, &Progress::default())
         .map_err(|abandoned| unsuitable(abandoned, report))?;
@@ -99,7 +98,7 @@ fn unsuitable(abandoned: Abandoned, report: &Report) -> Failure {
             ..
         }
     );
-    let failure = report.abandoned(WHAT, abandoned);
+    let failure = report.abandoned(abandoned);
     if is_taken {
         failure.hint("empty it, or name another directory with --at DIR")
     } else {

@@ -11,7 +11,7 @@ use slashopt::host::exec::namespace::{Setting, Space, enter};
 use slashopt::host::exec::probe::{Extractable, extractable};
 use slashopt::host::mount::{Calls, Lower, MountError};
 
-use super::args::{ExecArgs, WHAT};
+use super::args::ExecArgs;
 use super::command::Start;
 use super::extracted;
 use crate::cli::output::failure::{Exit, Failure};
@@ -118,7 +118,7 @@ impl Wanted<'_> {
         }
         lowers.iter().find(is_others).map_or(Ok(()), |lower| {
             let place = lower.path.display();
-            let message = format!("{WHAT}: --writable: `{place}` belongs to another user");
+            let message = format!("--writable: `{place}` belongs to another user");
             Err(Failure::new(Exit::NotStarted, message)
                 .hint("--cache-dir DIR keeps a cache of your own"))
         })
@@ -161,7 +161,7 @@ impl Wanted<'_> {
             live,
             ..
         } = self.arguments;
-        let prepared = Prepared::of(layers, stack, *live, WHAT, report, is_worth_it)?;
+        let prepared = Prepared::of(layers, stack, *live, report, is_worth_it)?;
         if let Some(prepared) = &prepared {
             self.command.judge_hiding(&prepared.lowers)?;
         }
@@ -175,7 +175,7 @@ impl Wanted<'_> {
         if self.arguments.require_mount {
             return Err(Failure::new(
                 Exit::NotStarted,
-                format!("{WHAT}: `{at}`: the layers cannot be mounted: {why}"),
+                format!("`{at}`: the layers cannot be mounted: {why}"),
             )
             .hint(mount_advice::cure(attempts)));
         }
