@@ -22,8 +22,6 @@
     reason = "a measurement that cannot be made says so by panicking"
 )]
 
-mod compared;
-
 use std::fs::File;
 use std::io::Write as _;
 use std::iter;
@@ -35,19 +33,21 @@ use std::time::Instant;
 
 use nix::sys::mman::{MmapAdvise, madvise};
 use nix::sys::resource::{UsageWho, getrusage};
+
 use slashopt::archive::Method;
 use slashopt::host::read::entry::Reader;
 use slashopt::host::read::input::LayerInput;
 use slashopt::host::read::options::LoadOptions;
-use slashopt::host::read::source::Source;
 use slashopt::host::read::stack::LoadedStack;
+use slashopt::host::read::stack::OpenLayer;
 use slashopt::host::system::budget::Budget;
 use slashopt::host::system::root::{
     Root, create_directory, create_file, create_symlink, set_mode, set_modified, set_modified_at,
 };
-use slashopt::layer::LayerForm;
 use slashopt::merge::{LinkedDirectory, MergedTree, NodeId, Origin};
 use slashopt::plan::{ExtractPlan, Limits};
+
+mod compared;
 
 /// A file that is to be made.
 struct Planned {
@@ -125,7 +125,7 @@ fn load(inputs: &[LayerInput], budget: &Budget) -> LoadedStack {
 fn read_all(loaded: &LoadedStack) {
     let mut piece = vec![0; 256 << 10];
     for (id, layer) in loaded.stack.in_merge_order() {
-        if let Some(Source::Archive(file)) = loaded.source(id) {
+        if let OpenLayer::Archive { file, .. } = loaded.open(id) {
             let mut start = 0;
             while start < layer.code_bytes {
                 let bytes = file.read_at(&mut piece, start).expect("data");
@@ -171,9 +171,7 @@ fn planned(
 /// What an archive holds of a file, if it is deflated and not empty.
 fn deflated(loaded: &LoadedStack, origin: Origin) -> Option<Vec<u8>> {
     let layer = loaded.stack.get(origin.layer)?;
-    let (LayerForm::Archive(archive), Some(Source::Archive(file))) =
-        (&layer.form, loaded.source(origin.layer))
-    else {
+    let OpenLayer::Archive { archive, file } = loaded.open(origin.layer) else {
         return None;
     };
     let index = layer.entry_of(origin.node).expect("an entry");

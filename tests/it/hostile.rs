@@ -14,10 +14,9 @@ use slashopt::host::error::HostError;
 use slashopt::host::read::entry::Reader;
 use slashopt::host::read::input::LayerInput;
 use slashopt::host::read::options::LoadOptions;
-use slashopt::host::read::source::Source;
-use slashopt::host::read::stack::LoadedStack;
+use slashopt::host::read::stack::{LoadedStack, OpenLayer};
 use slashopt::host::system::budget::Budget;
-use slashopt::layer::{LayerForm, LayerId};
+use slashopt::layer::LayerId;
 
 use crate::support::command::{Checked, Sandbox};
 use crate::support::zip::{archive, file};
@@ -216,17 +215,14 @@ fn broken_rule(path: &Path) -> Option<Rule> {
         Err(error) => return refused(error),
     };
     let first = LayerId(0);
-    let Some(LayerForm::Archive(archive)) = loaded.stack.get(first).map(|layer| &layer.form) else {
-        return None;
-    };
-    let Some(Source::Archive(file)) = loaded.source(first) else {
+    let OpenLayer::Archive { archive, file } = loaded.open(first) else {
         return None;
     };
     let mut reader = Reader::new(&budget);
     (0..)
         .take(archive.entries().len())
         .find_map(|index| {
-            let place = loaded.place(first);
+            let place = loaded.label(first);
             reader
                 .read_entry(file, archive, index, place, |_| Ok(()))
                 .err()

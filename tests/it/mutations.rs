@@ -12,10 +12,8 @@ use slashopt::entry::Kind;
 use slashopt::host::read::entry::Reader;
 use slashopt::host::read::input::LayerInput;
 use slashopt::host::read::options::LoadOptions;
-use slashopt::host::read::source::Source;
-use slashopt::host::read::stack::LoadedStack;
+use slashopt::host::read::stack::{LoadedStack, OpenLayer};
 use slashopt::host::system::budget::Budget;
-use slashopt::layer::LayerForm;
 use slashopt::merge::{LinkedDirectory, MergedTree};
 use slashopt::plan::ExtractPlan;
 
@@ -51,13 +49,11 @@ fn tree_of(path: &Path) -> Result<Tree, String> {
             .stack
             .get(origin.layer)
             .expect("it comes from a layer");
-        if let (LayerForm::Archive(archive), Some(Source::Archive(file)), Some(entry)) = (
-            &layer.form,
-            loaded.source(origin.layer),
-            layer.entry_of(origin.node),
-        ) {
+        if let (OpenLayer::Archive { archive, file }, Some(entry)) =
+            (loaded.open(origin.layer), layer.entry_of(origin.node))
+        {
             reader
-                .read_entry(file, archive, entry, loaded.place(origin.layer), |piece| {
+                .read_entry(file, archive, entry, loaded.label(origin.layer), |piece| {
                     bytes.extend_from_slice(piece);
                     Ok(())
                 })

@@ -110,7 +110,7 @@ pub(crate) fn run(arguments: &FlattenArgs, global: &GlobalArgs, report: &Report)
 
     let lost = dropped(&tree, &plan);
     // What AWS would have said of the layers one by one.
-    let before = quota::judge(&loaded.stack, loaded.identities(), None);
+    let before = quota::judge(&loaded.stack, &loaded.identities(), None);
     let text = package.to_text() + &dropped_text(&loaded, &lost) + &before_text(&before);
     let mut json = package.to_json(&warnings);
     json.insert("layers".to_owned(), json::layers(&loaded));
@@ -132,7 +132,7 @@ fn dropped_text(loaded: &LoadedStack, lost: &[Dropped]) -> String {
             let noun = if lost.files == 1 { "file" } else { "files" };
             format!(
                 "dropped: {}: {} {noun}, {}\n",
-                loaded.place(lost.layer),
+                loaded.label(lost.layer),
                 grouped(lost.files as u64),
                 human_bytes(lost.bytes)
             )

@@ -1,10 +1,9 @@
 //! `lock`: write down which layers these are.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
+use std::{fs, io};
 
 use clap::Args;
 use rayon::ThreadPool;
@@ -13,8 +12,7 @@ use serde_json::{Value, json};
 use slashopt::host::extract::extraction::read_umask;
 use slashopt::host::pack::output::Output;
 use slashopt::host::read::input::LayerInput;
-use slashopt::host::read::source::Source;
-use slashopt::host::read::stack::LoadedStack;
+use slashopt::host::read::stack::{LoadedStack, OpenLayer};
 use slashopt::host::system::budget::Budget;
 use slashopt::host::system::interrupt::Interrupt;
 use slashopt::layer::LayerId;
@@ -210,7 +208,7 @@ impl Reading<'_> {
         version: Option<LayerVersion>,
         id: LayerId,
     ) -> Result<LockedLayer, Failure> {
-        let place = self.loaded.place(id);
+        let place = self.loaded.label(id);
         let nowhere = |why: &str| {
             Failure {
                 layer: Some(place.number),
@@ -227,8 +225,8 @@ impl Reading<'_> {
                 return Err(nowhere("it can be read only once"));
             }
         };
-        if let (Some(Source::Directory(_)), Some(output), Some(path)) =
-            (self.loaded.source(id), self.output, path)
+        if let (OpenLayer::Directory(_), Some(output), Some(path)) =
+            (self.loaded.open(id), self.output, path)
         {
             let directory = fs::canonicalize(path).map_err(|error| cannot_find(path, &error))?;
             if output.is_within(&directory).is_some() {

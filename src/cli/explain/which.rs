@@ -94,7 +94,7 @@ fn cat(
         ))
     })?;
     let Some(node) = layer.find(path) else {
-        report.note(&format!("{} does not have `{path}`", loaded.place(id)));
+        report.note(&format!("{} does not have `{path}`", loaded.label(id)));
         return Ok(Exit::Findings.into());
     };
     match layer.kind(node) {
@@ -106,7 +106,7 @@ fn cat(
         Kind::Directory => {
             return Err(Failure::usage(format!(
                 "{}: `{path}` is a directory",
-                loaded.place(id)
+                loaded.label(id)
             )));
         }
     }
@@ -191,7 +191,7 @@ impl Answer<'_> {
                 Escaped(self.tree.target_of(origin).unwrap_or_default())
             ),
         };
-        format!("{}: {what}", self.loaded.place(origin.layer))
+        format!("{}: {what}", self.loaded.label(origin.layer))
     }
 
     fn to_json(&self) -> Value {

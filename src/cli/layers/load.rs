@@ -54,7 +54,7 @@ impl StackArgs {
         let loaded = self.read(layers, pool, budget)?;
         for (id, layer) in loaded.stack.in_merge_order() {
             for refusal in layer.admitted() {
-                report.warning(&format!("{}: {}", loaded.place(id), waived(refusal)));
+                report.warning(&format!("{}: {}", loaded.label(id), waived(refusal)));
             }
         }
         Ok(loaded)
@@ -88,11 +88,11 @@ impl StackArgs {
         if self.quota == Quota::Off {
             return Vec::new();
         }
-        quota::judge(&loaded.stack, loaded.identities(), None)
+        quota::judge(&loaded.stack, &loaded.identities(), None)
     }
 
     fn judge_quotas(&self, loaded: &LoadedStack, report: &Report) -> Result<(), Failure> {
-        self.judge_weights(&quota::weights(&loaded.stack, loaded.identities()), report)
+        self.judge_weights(&quota::weights(&loaded.stack, &loaded.identities()), report)
     }
 
     pub(crate) fn judge_weights(

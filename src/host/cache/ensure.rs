@@ -20,11 +20,10 @@ use crate::host::error::{Abandoned, Admitted, HostError, LayerLabel};
 use crate::host::extract::extraction::read_umask;
 use crate::host::read::entry::Reader;
 use crate::host::read::input::LayerInput;
-use crate::host::read::source::Source;
-use crate::host::read::stack::LoadedStack;
+use crate::host::read::stack::{LoadedStack, OpenLayer};
 use crate::host::system::budget::{Budget, thread_count};
 use crate::host::system::interrupt::Interrupt;
-use crate::layer::{LayerForm, LayerId};
+use crate::layer::LayerId;
 use crate::merge::MergedTree;
 use crate::plan::ExtractPlan;
 
@@ -205,9 +204,7 @@ impl Builder<'_> {
         shape: &Shape<'_>,
     ) -> Result<(), HostError> {
         let stack = &loaded.stack;
-        let Some(layer) = stack.stack.get(LayerId(0)) else {
-            return Ok(());
-        };
+        let layer = stack.tree(LayerId(0));
         let mut admitted: Vec<Admitted> = layer.admitted().map(Admitted::of).collect();
         admitted.extend(self.verify_hidden(stack, &wanted.place)?);
         let key = TreeKey::layer(loaded.digest);
@@ -237,11 +234,8 @@ impl Builder<'_> {
         place: &LayerLabel,
     ) -> Result<Vec<Admitted>, HostError> {
         let mut reader = Reader::new(&self.budget);
-        if let Some(layer) = loaded.stack.get(LayerId(0))
-            && let (LayerForm::Archive(archive), Some(Source::Archive(file))) =
-                (&layer.form, loaded.source(LayerId(0)))
-        {
-            for &entry in layer.unplaced() {
+        if let OpenLayer::Archive { archive, file } = loaded.open(LayerId(0)) {
+            for &entry in loaded.tree(LayerId(0)).unplaced() {
                 self.interrupt.check()?;
                 reader.read_entry(file, archive, entry, place, |_| Ok(()))?;
             }

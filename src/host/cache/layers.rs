@@ -257,7 +257,7 @@ fn list(
         changed,
     } = load_directory(path, place, limits, &hasher)?;
     Ok(ListedStack {
-        stack: LoadedStack::of_directory(layer, directory, place, hasher)?,
+        stack: LoadedStack::of_directory((layer, fingerprint), directory, place, hasher)?,
         state: State::of_directory(fingerprint, changed),
     })
 }

@@ -19,7 +19,7 @@ use crate::entry::Kind;
 use crate::host::error::HostError;
 use crate::host::read::compare::classify;
 use crate::host::read::source::Source;
-use crate::host::read::stack::LoadedStack;
+use crate::host::read::stack::{LoadedLayer, LoadedStack};
 use crate::host::system::root::Root;
 use crate::host::system::whole_file;
 use crate::layer::{Layer, NameHasher};
@@ -70,7 +70,13 @@ impl Builder<'_> {
                     admitted: Box::new(admitted.clone()),
                 });
             }
-            trees.push((layer, Source::Tree(directory), wanted.place.clone()));
+            let loaded = LoadedLayer {
+                source: Source::Tree(directory),
+                label: wanted.place.clone(),
+                identity: None,
+                fingerprint: digest.0,
+            };
+            trees.push((layer, loaded));
             layers.push(StackLayer {
                 digest,
                 code_bytes: record.code_bytes,
@@ -79,7 +85,7 @@ impl Builder<'_> {
                 admitted: record.admitted,
             });
         }
-        let loaded = LoadedStack::of_layers(trees, hasher);
+        let loaded = LoadedStack::new(trees, hasher);
         let Some((summary, mounted)) = self.merge(&loaded, digests, locks)? else {
             return Ok(None);
         };

@@ -274,7 +274,7 @@ impl Extraction<'_> {
                     reader
                         .admitted
                         .drain(..)
-                        .map(|refusal| (self.loaded.number(origin.layer), refusal)),
+                        .map(|refusal| (self.loaded.label(origin.layer).number, refusal)),
                 );
             }
             Ok(())
@@ -400,7 +400,7 @@ impl Writer<'_> {
                 HostError::io("write the file", format!("`{}`", tree.path(node)), error)
             })
         })?;
-        let layer = loaded.number(origin.layer);
+        let layer = loaded.label(origin.layer).number;
         let waived = self.reader.admitted.drain(..);
         self.admitted.extend(waived.map(|refusal| (layer, refusal)));
         if object.mode.bits() & umask != 0 {

@@ -17,8 +17,7 @@ use crate::archive::{Archive, Method, NewEntry, Refusal};
 use crate::entry::Kind;
 use crate::host::error::HostError;
 use crate::host::read::entry::Reader;
-use crate::host::read::source::Source;
-use crate::host::read::stack::LoadedStack;
+use crate::host::read::stack::{LoadedStack, OpenLayer};
 use crate::host::read::verify::Verifier;
 use crate::host::system::budget::Budget;
 use crate::host::system::checksum::crc32;
@@ -234,7 +233,7 @@ impl Worker<'_, '_> {
         origin: Origin,
     ) -> Result<bool, HostError> {
         let (queue, interrupt) = (self.queue, self.assembly.interrupt);
-        let layer = self.assembly.loaded.place(origin.layer);
+        let layer = self.assembly.loaded.label(origin.layer);
         let Some(entry) = archive.entries().get(index as usize) else {
             return Ok(true);
         };
@@ -312,14 +311,11 @@ impl Worker<'_, '_> {
     ) -> Result<Made, HostError> {
         let assembly = self.assembly;
         let failed = |error| cannot_compress(entry, error);
-        let Some((Source::Directory(directory), layer)) = assembly
-            .loaded
-            .source(origin.layer)
-            .zip(assembly.loaded.stack.get(origin.layer))
-        else {
+        let OpenLayer::Directory(directory) = assembly.loaded.open(origin.layer) else {
             return Err(failed(io::ErrorKind::NotFound.into()));
         };
-        let place = assembly.loaded.place(origin.layer);
+        let layer = assembly.loaded.tree(origin.layer);
+        let place = assembly.loaded.label(origin.layer);
         let path = layer.path(origin.node);
         let unread = |error: io::Error| place.failed_at("read it", &format!("`{path}`"), error);
         let file = File::from(

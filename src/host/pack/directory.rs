@@ -1,10 +1,9 @@
 //! A directory to be packed: what of it is taken, and which compiled modules go with it.
 
 use std::collections::HashSet;
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{fs, io};
 
 use super::ignore_file::Ignored;
 use super::output::Output;
@@ -171,12 +170,8 @@ impl Packed {
             let (Some(origin), true) = (entry.origin, is_cached || names.contains(&*source)) else {
                 continue;
             };
-            let (Some(layer), Some(from)) = (
-                self.loaded.stack.get(origin.layer),
-                self.loaded.source(origin.layer),
-            ) else {
-                continue;
-            };
+            let layer = self.loaded.tree(origin.layer);
+            let from = self.loaded.open(origin.layer);
             if is_stale_with_other_times(layer, from, origin.node)? {
                 stale.insert(entry.name.clone());
             }

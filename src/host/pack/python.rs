@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use crate::bytecode::{HEAD_BYTES, cached_name, is_timestamp_based};
 use crate::host::error::HostError;
+use crate::host::read::stack::OpenLayer;
 use crate::host::system::interrupt::Interrupt;
-use crate::layer::{Layer, LayerNodeId};
-
-use crate::host::read::source::Source;
 use crate::host::system::root::Root;
+use crate::layer::{Layer, LayerNodeId};
 
 /// What the interpreter does. Each source is compiled in a process of its own that was forked from the same state, because what
 /// `marshal` writes depends on which strings are alive: so the result depends on the source and the interpreter alone.
@@ -233,13 +232,13 @@ fn wait(
 /// When it cannot be read.
 pub fn is_stale_with_other_times(
     layer: &Layer,
-    source: &Source,
+    source: OpenLayer<'_>,
     node: LayerNodeId,
 ) -> Result<bool, HostError> {
     let path = layer.path(node);
     let failed = |error| HostError::io("read it", format!("`{path}`"), error);
     let mut file = File::from(
-        Root::borrow(source)
+        Root::borrow(&source)
             .open_file(path.as_bytes())
             .map_err(|error| failed(error.into()))?,
     );

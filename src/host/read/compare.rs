@@ -130,7 +130,7 @@ fn compare(
 /// Whether both are the same entry of the same archive, which need not be read to be compared.
 fn is_one_file(sides: Sides<'_>, (first, second): (Origin, Origin)) -> bool {
     let identity = |loaded: &LoadedStack, origin: Origin| {
-        let identities = loaded.identities();
+        let identities = &loaded.identities();
         identities
             .get(usize::from(origin.layer.0))
             .copied()

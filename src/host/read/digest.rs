@@ -11,11 +11,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::entry::Reader;
 use super::listing::load_directory;
-use super::source::Source;
 use super::stack::LoadedStack;
 use crate::digest::Digest;
 use crate::entry::Kind;
 use crate::host::error::{HostError, LayerLabel};
+use crate::host::read::stack::OpenLayer;
 use crate::host::system::budget::Budget;
 use crate::host::system::checksum::crc32;
 use crate::host::system::interrupt::Interrupt;
@@ -42,7 +42,7 @@ pub(super) fn digest_of(
     }
     let hasher = NameHasher::new();
     let listed = load_directory(path, place, limits, &hasher)?;
-    let stack = LoadedStack::of_directory(listed.layer, file, place, hasher)?;
+    let stack = LoadedStack::of_directory((listed.layer, listed.fingerprint), file, place, hasher)?;
     let (digest, _) = hash_directory(&stack, LayerId(0), budget, interrupt)?;
     Ok(digest)
 }
@@ -86,12 +86,14 @@ impl LoadedStack {
         budget: &Budget,
         interrupt: &Interrupt,
     ) -> Result<Option<Digest>, HostError> {
-        match self.source(layer) {
-            Some(Source::Archive(file)) => hash_file(file, self.place(layer), interrupt).map(Some),
-            Some(Source::Directory(_)) => {
+        match self.open(layer) {
+            OpenLayer::Archive { file, .. } => {
+                hash_file(file, self.label(layer), interrupt).map(Some)
+            }
+            OpenLayer::Directory(_) => {
                 hash_directory(self, layer, budget, interrupt).map(|(digest, _)| Some(digest))
             }
-            Some(Source::Tree(_)) | None => Ok(None),
+            OpenLayer::Tree(_) => Ok(None),
         }
     }
 }

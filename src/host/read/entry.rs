@@ -126,9 +126,7 @@ impl<'b> Reader<'b> {
         form: Form,
         sink: impl FnMut(&[u8]) -> Result<(), HostError>,
     ) -> Result<(), HostError> {
-        let Some(&entry) = archive.entries().get(index as usize) else {
-            return Ok(());
-        };
+        let entry = entry_at(archive, index);
         let span_bytes = entry.boundary - entry.header_offset;
         let half = self.kept_bytes as u64 / 2;
         let reading = Reading {
@@ -203,9 +201,7 @@ impl<'b> Reader<'b> {
         index: u32,
         place: &LayerLabel,
     ) -> Result<(), HostError> {
-        let Some(&entry) = archive.entries().get(index as usize) else {
-            return Ok(());
-        };
+        let entry = entry_at(archive, index);
         let reading = Reading {
             file,
             archive,
@@ -380,6 +376,14 @@ impl<'b> Reader<'b> {
         self.admitted.extend(waived);
         Ok(())
     }
+}
+
+/// An entry by its position, which comes from the index of the same archive.
+fn entry_at(archive: &Archive, index: u32) -> Entry {
+    let entries = archive.entries();
+    let count = entries.len();
+    assert!((index as usize) < count, "entry {index} of {count}");
+    entries[index as usize]
 }
 
 /// Why a piece was not delivered.

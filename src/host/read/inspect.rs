@@ -3,13 +3,13 @@
 use rayon::prelude::*;
 
 use super::entry::Reader;
-use super::source::Source;
 use super::stack::LoadedStack;
 use crate::archive::Refusal;
 use crate::entry::Kind;
 use crate::host::error::HostError;
+use crate::host::read::stack::OpenLayer;
 use crate::host::system::budget::Budget;
-use crate::layer::{LayerForm, LayerId, LayerNodeId};
+use crate::layer::{LayerId, LayerNodeId};
 use crate::merge::Origin;
 use crate::packages::{self, Facts, Scope};
 
@@ -127,15 +127,10 @@ fn verify_entries_without_file(
         .map_init(
             || Reader::new(budget),
             |reader, &(id, entry, is_news)| {
-                let (Some(layer), Some(Source::Archive(file))) =
-                    (loaded.stack.get(id), loaded.source(id))
-                else {
+                let OpenLayer::Archive { archive, file } = loaded.open(id) else {
                     return Ok(Vec::new());
                 };
-                let LayerForm::Archive(archive) = &layer.form else {
-                    return Ok(Vec::new());
-                };
-                reader.read_entry(file, archive, entry, loaded.place(id), |_| Ok(()))?;
+                reader.read_entry(file, archive, entry, loaded.label(id), |_| Ok(()))?;
                 let waived = reader.admitted.drain(..).filter(|_| is_news);
                 Ok(waived.map(|refusal| (id, refusal)).collect())
             },

@@ -14,27 +14,20 @@ use crate::host::error::{HostError, LayerLabel, OtherDigest};
 use crate::host::read::input::{LayerInput, open};
 use crate::host::read::options::LoadOptions;
 use crate::host::read::source::Source;
-use crate::host::read::stack::LoadedStack;
+use crate::host::read::stack::{LoadedLayer, LoadedStack};
 use crate::host::system::budget::Budget;
 use crate::host::system::interrupt::Interrupt;
-use crate::layer::{Layer, LayerStack, NameHasher};
+use crate::layer::{Layer, NameHasher};
 use crate::plan::Limits;
 use crate::quota::FileIdentity;
 
-pub(super) struct Loaded {
-    layer: Layer,
-    source: Source,
-    identity: Option<FileIdentity>,
-    fingerprint: [u8; 32],
-}
-
-pub(super) fn load_layer(
+fn load_layer(
     input: &LayerInput,
     place: &LayerLabel,
     options: LoadOptions<'_>,
     budget: &Budget,
     hasher: &NameHasher,
-) -> Result<Loaded, HostError> {
+) -> Result<(Layer, LoadedLayer), HostError> {
     let failed = |operation| move |error| place.failed(operation, error);
     if let LayerInput::Cached { digest, .. } = input {
         let cache = options.cache.ok_or_else(|| HostError::NotCached {
@@ -42,12 +35,13 @@ pub(super) fn load_layer(
             cache: "none".to_owned(),
         })?;
         let (layer, tree) = cache.layer(*digest, place, options.strictness, hasher)?;
-        return Ok(Loaded {
-            layer,
+        let loaded = LoadedLayer {
             source: Source::Tree(tree),
+            label: place.clone(),
             identity: Some(digest.identity()),
             fingerprint: digest.0,
-        });
+        };
+        return Ok((layer, loaded));
     }
     let file = open(input).map_err(failed("open the layer"))?;
     if let LayerInput::Expected {
@@ -71,7 +65,7 @@ pub(super) fn load_layer(
         return archived(file, None, place, options, budget, hasher);
     };
     let identity = Some((metadata.dev(), metadata.ino()));
-    let mut loaded = if metadata.is_dir() {
+    let (mut layer, loaded) = if metadata.is_dir() {
         let everything = &|_: &[u8], _| true;
         listed(
             path,
@@ -86,14 +80,14 @@ pub(super) fn load_layer(
         archived(file, identity, place, options, budget, hasher)?
     };
     // Who named something else is no owner of the file: it is in a registry's store.
-    loaded.layer.path = path
+    layer.path = path
         .to_str()
         .filter(|path| *path == input.name())
         .map(str::to_owned);
-    Ok(loaded)
+    Ok((layer, loaded))
 }
 
-pub(super) fn listed(
+fn listed(
     path: &Path,
     directory: File,
     identity: Option<FileIdentity>,
@@ -101,33 +95,35 @@ pub(super) fn listed(
     limits: Limits,
     hasher: &NameHasher,
     is_kept: Keep<'_>,
-) -> Result<Loaded, HostError> {
+) -> Result<(Layer, LoadedLayer), HostError> {
     let Listed {
         layer, fingerprint, ..
     } = load_kept(path, place, limits, hasher, is_kept)?;
-    Ok(Loaded {
-        layer,
+    let loaded = LoadedLayer {
         source: Source::Directory(directory.into()),
+        label: place.clone(),
         identity,
         fingerprint,
-    })
+    };
+    Ok((layer, loaded))
 }
 
-pub(super) fn archived(
+fn archived(
     file: File,
     identity: Option<FileIdentity>,
     place: &LayerLabel,
     options: LoadOptions<'_>,
     budget: &Budget,
     hasher: &NameHasher,
-) -> Result<Loaded, HostError> {
+) -> Result<(Layer, LoadedLayer), HostError> {
     let Index { layer, fingerprint } = Index::read(&file, place, options, budget, hasher)?;
-    Ok(Loaded {
-        layer,
+    let loaded = LoadedLayer {
         source: Source::Archive(file),
+        label: place.clone(),
         identity,
         fingerprint,
-    })
+    };
+    Ok((layer, loaded))
 }
 
 impl LoadedStack {
@@ -156,12 +152,13 @@ impl LoadedStack {
         budget: &Budget,
     ) -> Result<Self, HostError> {
         let hasher = NameHasher::new();
-        let loaded: Vec<Result<Loaded, HostError>> = inputs
+        let loaded: Vec<Result<(Layer, LoadedLayer), HostError>> = inputs
             .par_iter()
             .map(|(input, place)| load_layer(input, place, options, budget, &hasher))
             .collect();
-        let places = inputs.iter().map(|(_, place)| place.clone());
-        Self::of(loaded.into_iter().zip(places), hasher)
+        // Of several failures the one of the lowest layer.
+        let loaded: Result<Vec<_>, HostError> = loaded.into_iter().collect();
+        Ok(Self::new(loaded?, hasher))
     }
 
     /// Reads directories, each without what it does not keep.
@@ -191,37 +188,11 @@ impl LoadedStack {
                 return Err(place.failed("open the directory", error));
             }
             let identity = Some((metadata.dev(), metadata.ino()));
-            let loaded = listed(path, file, identity, &place, limits, &hasher, is_kept)?;
-            Ok((loaded, place))
+            listed(path, file, identity, &place, limits, &hasher, is_kept)
         };
-        let loaded: Result<Vec<(Loaded, LayerLabel)>, HostError> =
-            inputs.iter().enumerate().map(load).collect();
-        let loaded = loaded?.into_iter();
-        let all = Self::of(loaded.map(|(loaded, place)| (Ok(loaded), place)), hasher)?;
+        let loaded: Result<Vec<_>, HostError> = inputs.iter().enumerate().map(load).collect();
+        let all = Self::new(loaded?, hasher);
         limits.judge(&all.stack)?;
-        Ok(all)
-    }
-
-    fn of(
-        loaded: impl ExactSizeIterator<Item = (Result<Loaded, HostError>, LayerLabel)>,
-        hasher: NameHasher,
-    ) -> Result<Self, HostError> {
-        let mut layers = Vec::with_capacity(loaded.len());
-        let mut all = Self::empty(hasher);
-        for (loaded, place) in loaded {
-            let Loaded {
-                layer,
-                source,
-                identity,
-                fingerprint,
-            } = loaded?;
-            layers.push(layer);
-            all.sources.push(source);
-            all.places.push(place);
-            all.identities.push(identity);
-            all.fingerprints.push(fingerprint);
-        }
-        all.stack = LayerStack::new(layers);
         Ok(all)
     }
 }

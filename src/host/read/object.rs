@@ -6,13 +6,12 @@ use std::io::Read as _;
 
 use nix::errno::Errno;
 
-use super::source::Source;
 use super::stack::LoadedStack;
 use crate::host::error::HostError;
 use crate::host::read::entry::Reader;
+use crate::host::read::stack::OpenLayer;
 use crate::host::system::checksum::crc32;
 use crate::host::system::root::{Root, open_whatever_the_mode};
-use crate::layer::LayerForm;
 use crate::merge::Origin;
 
 impl Reader<'_> {
@@ -28,19 +27,14 @@ impl Reader<'_> {
         origin: Origin,
         sink: impl FnMut(&[u8]) -> Result<(), HostError>,
     ) -> Result<(), HostError> {
-        let (Some(layer), Some(source)) =
-            (loaded.stack.get(origin.layer), loaded.source(origin.layer))
-        else {
-            return Ok(());
-        };
-        let Some(entry) = layer.entry_of(origin.node) else {
-            return Ok(());
-        };
-        match (&layer.form, source) {
-            (LayerForm::Archive(archive), Source::Archive(file)) => {
-                self.read_entry(file, archive, entry, loaded.place(origin.layer), sink)
+        match loaded.open(origin.layer) {
+            OpenLayer::Archive { archive, file } => {
+                let entry = loaded.entry_of(origin);
+                self.read_entry(file, archive, entry, loaded.label(origin.layer), sink)
             }
-            (_, directory) => self.read_listed(loaded, origin, directory, sink),
+            directory @ (OpenLayer::Directory(_) | OpenLayer::Tree(_)) => {
+                self.read_listed(loaded, origin, directory, sink)
+            }
         }
     }
 
@@ -49,22 +43,20 @@ impl Reader<'_> {
         &mut self,
         loaded: &LoadedStack,
         origin: Origin,
-        directory: &Source,
+        directory: OpenLayer<'_>,
         mut sink: impl FnMut(&[u8]) -> Result<(), HostError>,
     ) -> Result<(), HostError> {
-        let Some(layer) = loaded.stack.get(origin.layer) else {
-            return Ok(());
-        };
+        let layer = loaded.tree(origin.layer);
         let path = layer.path(origin.node);
         let failed = |error: io::Error| {
-            let place = loaded.place(origin.layer);
+            let place = loaded.label(origin.layer);
             place.failed_at("read it", &format!("`{path}`"), error)
         };
         let changed = || failed(io::Error::other("it changed after it was examined"));
         let object = layer.object(origin.node);
-        let root = Root::borrow(directory);
+        let root = Root::borrow(&directory);
         let opened = match root.open_file(path.as_bytes()) {
-            Err(Errno::EACCES) if matches!(directory, Source::Tree(_)) => {
+            Err(Errno::EACCES) if matches!(directory, OpenLayer::Tree(_)) => {
                 open_whatever_the_mode(&root, path.as_bytes(), object.mode)
             }
             other => other,

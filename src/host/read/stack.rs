@@ -1,15 +1,16 @@
-//! Opens layers and judges them: a zip file, a directory, or a zip on standard input.
-//!
-//! A file is opened once and never by its name again, so that what was judged is what is read.
+//! A stack of layers that were read and judged, with what their contents are read from.
 
 use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use sha2::{Digest as _, Sha256};
 
 pub use super::listing::Keep;
+use super::source::Source;
+use crate::archive::Archive;
 use crate::host::error::{HostError, LayerLabel};
-use crate::host::read::source::Source;
-use crate::layer::{Layer, LayerStack, NameHasher};
+use crate::layer::{Layer, LayerForm, LayerId, LayerStack, NameHasher};
+use crate::merge::Origin;
 use crate::quota::FileIdentity;
 
 /// A stack that was read and judged, with what its contents are read from.
@@ -19,82 +20,114 @@ pub struct LoadedStack {
     pub stack: LayerStack,
     /// The hash that their trees were made with; [`crate::merge::MergedTree::merge`] wants it.
     pub hasher: NameHasher,
-    pub(super) sources: Vec<Source>,
-    pub(super) places: Vec<LayerLabel>,
-    pub(super) identities: Vec<Option<FileIdentity>>,
-    pub(super) fingerprints: Vec<[u8; 32]>,
+    /// As many, in the same order.
+    layers: Vec<LoadedLayer>,
+}
+
+/// What is known of a layer beside its tree.
+#[derive(Debug)]
+pub(in crate::host) struct LoadedLayer {
+    /// What its contents are read from; an archive if, and only if, the tree is one's.
+    pub(in crate::host) source: Source,
+    /// How people name it.
+    pub(in crate::host) label: LayerLabel,
+    /// Which file it is, to recognise one that is named twice.
+    pub(in crate::host) identity: Option<FileIdentity>,
+    /// Equal only for the same layer; see [`LoadedStack::fingerprint`].
+    pub(in crate::host) fingerprint: [u8; 32],
+}
+
+/// A layer's tree with the descriptor that its contents are read from.
+#[derive(Clone, Copy, Debug)]
+pub enum OpenLayer<'l> {
+    /// An archive.
+    Archive {
+        /// What it holds.
+        archive: &'l Archive,
+        /// Its file.
+        file: &'l File,
+    },
+    /// A directory.
+    Directory(&'l OwnedFd),
+    /// A tree in the cache: one of ours, which we can read whatever modes are in it.
+    Tree(&'l OwnedFd),
 }
 
 impl LoadedStack {
-    pub(super) fn empty(hasher: NameHasher) -> Self {
-        Self {
-            stack: LayerStack::default(),
-            hasher,
-            sources: Vec::new(),
-            places: Vec::new(),
-            identities: Vec::new(),
-            fingerprints: Vec::new(),
-        }
-    }
-
-    /// A stack of layers that are known already.
-    pub(in crate::host) fn of_layers(
-        known: Vec<(Layer, Source, LayerLabel)>,
+    /// A stack of these layers in merge order.
+    pub(in crate::host) fn new(
+        loaded: impl IntoIterator<Item = (Layer, LoadedLayer)>,
         hasher: NameHasher,
     ) -> Self {
-        let mut all = Self::empty(hasher);
-        let mut layers = Vec::with_capacity(known.len());
-        for (layer, source, place) in known {
-            layers.push(layer);
-            all.sources.push(source);
-            all.places.push(place);
-            all.identities.push(None);
+        let (trees, layers): (Vec<Layer>, Vec<LoadedLayer>) = loaded.into_iter().unzip();
+        Self {
+            stack: LayerStack::new(trees),
+            hasher,
+            layers,
         }
-        all.stack = LayerStack::new(layers);
-        all
     }
 
     /// A directory that was listed, as a stack of one layer.
     pub(in crate::host) fn of_directory(
-        layer: Layer,
+        (tree, fingerprint): (Layer, [u8; 32]),
         directory: &File,
-        place: &LayerLabel,
+        label: &LayerLabel,
         hasher: NameHasher,
     ) -> Result<Self, HostError> {
         let directory = directory
             .try_clone()
-            .map_err(|error| place.failed("open the layer", error))?;
-        let source = Source::Directory(directory.into());
-        Ok(Self::of_layers(
-            vec![(layer, source, place.clone())],
-            hasher,
-        ))
+            .map_err(|error| label.failed("open the layer", error))?;
+        let layer = LoadedLayer {
+            source: Source::Directory(directory.into()),
+            label: label.clone(),
+            identity: None,
+            fingerprint,
+        };
+        Ok(Self::new([(tree, layer)], hasher))
     }
 
-    /// What a layer's contents are read from.
-    pub fn source(&self, layer: crate::layer::LayerId) -> Option<&Source> {
-        self.sources.get(usize::from(layer.0))
+    /// A layer with what its contents are read from.
+    ///
+    /// # Panics
+    ///
+    /// The stack has no such layer: the id is another stack's.
+    pub fn open(&self, id: LayerId) -> OpenLayer<'_> {
+        match (&self.tree(id).form, &self.layer(id).source) {
+            (LayerForm::Archive(archive), Source::Archive(file)) => {
+                OpenLayer::Archive { archive, file }
+            }
+            (LayerForm::Directory(_), Source::Directory(directory)) => {
+                OpenLayer::Directory(directory)
+            }
+            (LayerForm::Directory(_), Source::Tree(tree)) => OpenLayer::Tree(tree),
+            (_, source) => panic!("layer {} is not what it is read from: {source:?}", id.0),
+        }
+    }
+
+    /// The tree of a layer.
+    pub(in crate::host) fn tree(&self, id: LayerId) -> &Layer {
+        let tree = self.stack.get(id);
+        tree.unwrap_or_else(|| panic!("layer {} of a stack of {}", id.0, self.stack.len()))
+    }
+
+    /// The entry of an archive that made an object.
+    pub(in crate::host) fn entry_of(&self, origin: Origin) -> u32 {
+        let entry = self.tree(origin.layer).entry_of(origin.node);
+        entry.unwrap_or_else(|| panic!("no entry made {origin:?}"))
     }
 
     /// Which files the layers are, in merge order, to recognise one that is named twice.
-    pub fn identities(&self) -> &[Option<FileIdentity>] {
-        &self.identities
+    pub fn identities(&self) -> Vec<Option<FileIdentity>> {
+        self.layers.iter().map(|layer| layer.identity).collect()
     }
 
     /// How people name a layer of this stack.
-    pub fn place(&self, layer: crate::layer::LayerId) -> &LayerLabel {
-        static NOWHERE: LayerLabel = LayerLabel {
-            number: 0,
-            of: 0,
-            source: String::new(),
-        };
-        self.places.get(usize::from(layer.0)).unwrap_or(&NOWHERE)
-    }
-
-    /// The number that people know a layer by.
-    pub(in crate::host) fn number(&self, layer: crate::layer::LayerId) -> usize {
-        let place = self.places.get(usize::from(layer.0));
-        place.map_or(layer.number(), |place| place.number)
+    ///
+    /// # Panics
+    ///
+    /// The stack has no such layer: the id is another stack's.
+    pub fn label(&self, id: LayerId) -> &LayerLabel {
+        &self.layer(id).label
     }
 
     /// What the stack is, in 32 bytes: equal only if the layers and their order are. An archive is known by its central
@@ -102,9 +135,24 @@ impl LoadedStack {
     /// what it holds, the time of the last change of state among them. No content is hashed.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        for fingerprint in &self.fingerprints {
-            hash.update(fingerprint);
+        for layer in &self.layers {
+            hash.update(layer.fingerprint);
         }
         hash.finalize().into()
+    }
+
+    fn layer(&self, id: LayerId) -> &LoadedLayer {
+        let (index, count) = (usize::from(id.0), self.layers.len());
+        assert!(index < count, "layer {index} of a stack of {count}");
+        &self.layers[index]
+    }
+}
+
+impl AsFd for OpenLayer<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Archive { file, .. } => file.as_fd(),
+            Self::Directory(directory) | Self::Tree(directory) => directory.as_fd(),
+        }
     }
 }

@@ -1,18 +1,18 @@
 //! Looks for the entry to name when several are bad: which one a thread met first is chance.
 
-use rayon::ThreadPool;
-use rayon::prelude::*;
 use std::fs::File;
 
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
 use super::entry::Reader;
-use super::source::Source;
 use super::stack::LoadedStack;
 use crate::archive::Archive;
 use crate::entry::Kind;
 use crate::host::error::HostError;
+use crate::host::read::stack::OpenLayer;
 use crate::host::system::budget::Budget;
 use crate::host::system::interrupt::Interrupt;
-use crate::layer::LayerForm;
 use crate::merge::Origin;
 
 /// What it takes to read objects of a stack for nothing but to know whether they can be trusted.
@@ -73,12 +73,9 @@ impl<'v> Verifier<'v> {
 
     /// Where an object stands among all: by layer, then by entry.
     fn place_of(&self, origin: Origin) -> (usize, u32) {
-        let entry = self
-            .loaded
-            .stack
-            .get(origin.layer)
-            .and_then(|layer| layer.entry_of(origin.node));
-        (self.loaded.number(origin.layer), entry.unwrap_or(0))
+        let entry = self.loaded.tree(origin.layer).entry_of(origin.node);
+        // A directory that no entry made comes first.
+        (self.loaded.label(origin.layer).number, entry.unwrap_or(0))
     }
 
     /// Reads an object: a file's bytes, and what an archive says of a directory.
@@ -87,15 +84,11 @@ impl<'v> Verifier<'v> {
         reader: &mut Reader<'_>,
         origin: Origin,
     ) -> Result<(), HostError> {
-        let kind = self
-            .loaded
-            .stack
-            .get(origin.layer)
-            .map(|layer| layer.kind(origin.node));
+        let kind = self.loaded.tree(origin.layer).kind(origin.node);
         match (kind, self.archive_entry(origin)) {
-            (Some(Kind::File), _) => reader.read(self.loaded, origin, |_| Ok(())),
+            (Kind::File, _) => reader.read(self.loaded, origin, |_| Ok(())),
             (_, Some((file, archive, entry))) => {
-                let place = self.loaded.place(origin.layer);
+                let place = self.loaded.label(origin.layer);
                 reader.read_entry(file, archive, entry, place, |_| Ok(()))
             }
             (_, None) => Ok(()),
@@ -107,12 +100,10 @@ impl<'v> Verifier<'v> {
         &self,
         origin: Origin,
     ) -> Option<(&'v File, &'v Archive, u32)> {
-        let layer = self.loaded.stack.get(origin.layer)?;
-        let (LayerForm::Archive(archive), Source::Archive(file)) =
-            (&layer.form, self.loaded.source(origin.layer)?)
-        else {
+        let OpenLayer::Archive { archive, file } = self.loaded.open(origin.layer) else {
             return None;
         };
-        Some((file, archive, layer.entry_of(origin.node)?))
+        let entry = self.loaded.tree(origin.layer).entry_of(origin.node)?;
+        Some((file, archive, entry))
     }
 }

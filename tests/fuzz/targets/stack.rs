@@ -11,7 +11,7 @@ use slashopt::host::system::budget::Budget;
 use slashopt::host::extract::destination::{Destination, Replace};
 use slashopt::host::extract::extraction::{Extraction, Progress, read_umask};
 use slashopt::host::system::interrupt::Interrupt;
-use slashopt::host::extract::record::CacheFolder;
+use slashopt::host::system::cache_folder::CacheFolder;
 use slashopt::host::read::input::LayerInput;
 use slashopt::host::read::options::LoadOptions;
 use slashopt::host::read::stack::LoadedStack;

@@ -81,7 +81,7 @@ impl Answer<'_> {
             (Some(obstacle), _) => format!("{nowhere}: {obstacle}"),
             (None, Some(package)) => {
                 let folder = &package.folder;
-                let place = self.loaded.place(package.layer);
+                let place = self.loaded.label(package.layer);
                 format!("{nowhere}: {place} has it in `{folder}`, where {runtime} does not look")
             }
             (None, None) => nowhere,
@@ -111,7 +111,7 @@ impl Answer<'_> {
     }
 
     fn describe(&self, candidate: &Candidate) -> String {
-        let place = self.loaded.place(candidate.origin.layer);
+        let place = self.loaded.label(candidate.origin.layer);
         let package = self.package(candidate).map_or_else(String::new, |package| {
             let version = package.version.as_deref().unwrap_or_default();
             let space = if version.is_empty() { "" } else { " " };
