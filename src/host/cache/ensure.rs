@@ -11,6 +11,7 @@ use super::layers::{Loaded, Wanted};
 use super::lock::Sharing;
 use super::open::Cache;
 use super::ready::{Building, Policy};
+use super::stack::StackOutcome;
 use super::stack_record::StackRecord;
 use super::tree_record::{TreeKey, encode_manifest, nodes_of};
 use super::trees::{LOCKS, TreeState};
@@ -125,8 +126,10 @@ impl Builder<'_> {
         let digests = self.identify(&mut wanted)?;
         for _ in 0..ATTEMPTS {
             self.ensure_layers(&mut wanted, &digests, locks.as_ref())?;
-            if let Some(stack) = self.stack(&wanted, &digests, locks.as_ref())? {
-                return Ok((digests, stack));
+            match self.stack(&wanted, &digests, locks.as_ref())? {
+                StackOutcome::Recorded => return Ok((digests, None)),
+                StackOutcome::Unrecorded(record) => return Ok((digests, Some(*record))),
+                StackOutcome::TreeDamaged => {}
             }
         }
         let reason = std::io::Error::other("what is written to it does not come back");

@@ -28,19 +28,24 @@ use crate::mount_plan::MountPlan;
 use crate::plan::{ExtractPlan, OnCollision};
 use crate::summary::Summary;
 
+/// What became of the record of a stack.
+pub(super) enum StackOutcome {
+    /// It is written.
+    Recorded,
+    /// All trees are there, and the record could not be written: the cache is another user's, or the old record is in use.
+    Unrecorded(Box<StackRecord>),
+    /// A tree is not what its record says, so nothing can be recorded.
+    TreeDamaged,
+}
+
 impl Builder<'_> {
-    /// Decides how the stack is mounted and builds what that takes; `Ok(None)` when a tree turns out not to be what its record
-    /// says. The record is handed back where it could not be written.
-    #[expect(
-        clippy::option_option,
-        reason = "whether it worked, and whether it is recorded"
-    )]
+    /// Decides how the stack is mounted, and builds what that takes.
     pub(super) fn stack(
         &mut self,
         wanted: &[Wanted<'_>],
         digests: &[Digest],
         locks: Option<&OwnedFd>,
-    ) -> Result<Option<Option<StackRecord>>, HostError> {
+    ) -> Result<StackOutcome, HostError> {
         let hasher = NameHasher::new();
         let known: Vec<Option<(TreeRecord, Layer)>> = self.pool.install(|| {
             wanted
@@ -60,7 +65,7 @@ impl Builder<'_> {
             let key = TreeKey::layer(digest);
             let (Some((record, layer)), Ok((directory, _))) = (known, self.cache.open_tree(key))
             else {
-                return Ok(None);
+                return Ok(StackOutcome::TreeDamaged);
             };
             if self.policy.strictness == Strictness::Strict
                 && let Some(admitted) = record.admitted.first()
@@ -87,7 +92,7 @@ impl Builder<'_> {
         }
         let loaded = LoadedStack::new(trees, hasher);
         let Some((summary, mounted)) = self.merge(&loaded, digests, locks)? else {
-            return Ok(None);
+            return Ok(StackOutcome::TreeDamaged);
         };
         let record = StackRecord {
             boot: self.boot.clone(),
@@ -95,7 +100,7 @@ impl Builder<'_> {
             layers,
             summary,
         };
-        Ok(Some(self.write_stack(digests, record, locks)?))
+        self.write_stack(digests, record, locks)
     }
 
     /// Merges the layers: what there is to say of the tree, and the trees to mount.
@@ -222,16 +227,16 @@ impl Builder<'_> {
         self.record(&draft, published, &encode_manifest(&nodes))
     }
 
-    /// Records a stack; what was to be recorded where that cannot be. A record that somebody has locked is never replaced: his
+    /// Records a stack. A record that somebody has locked is never replaced: his
     /// lock would be on a file that nobody finds any more, and what he uses would look unused.
     fn write_stack(
         &self,
         digests: &[Digest],
         record: StackRecord,
         locks: Option<&OwnedFd>,
-    ) -> Result<Option<StackRecord>, HostError> {
+    ) -> Result<StackOutcome, HostError> {
         let Some(locks) = locks else {
-            return Ok(Some(record));
+            return Ok(StackOutcome::Unrecorded(Box::new(record)));
         };
         let failed = |error| {
             self.cache
@@ -249,15 +254,15 @@ impl Builder<'_> {
             let known = whole_file::read(&folder, &name, MOST_RECORD_BYTES)
                 .and_then(|known| StackRecord::decode(&known));
             if known.as_ref() == Some(&record) {
-                return Ok(None);
+                return Ok(StackOutcome::Recorded);
             }
             if !is_own {
-                return Ok(Some(record));
+                return Ok(StackOutcome::Unrecorded(Box::new(record)));
             }
         }
         let mode = self.cache.folder.file_mode();
         whole_file::write(&folder, &name, &record.encode(), mode, self.is_durable)
             .map_err(failed)?;
-        Ok(None)
+        Ok(StackOutcome::Recorded)
     }
 }
