@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use slashopt::host::cache::{Building, Cache, Policy};
+use slashopt::host::cache::{Building, Cache, StackPolicy};
 use slashopt::host::read::input::LayerInput;
 use slashopt::host::system::cache_folder::CacheFolder;
 
@@ -41,7 +41,7 @@ fn another_process_prepares() {
         describe: |error| panic!("{error}"),
     };
     let ready = Cache::open(&CacheFolder::new(Some(cache), |_| None))
-        .and_then(|cache| cache.prepare(&inputs, &Policy::default(), &building))
+        .and_then(|cache| cache.prepare(&inputs, &StackPolicy::default(), &building))
         .expect("the stack can be prepared");
     let trees = || -> Vec<Tree> {
         let paths = ready

@@ -8,7 +8,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use slashopt::host::cache::{Building, Cache, Policy, Ready};
+use slashopt::host::cache::{Building, Cache, Ready, StackPolicy};
 use slashopt::host::read::input::LayerInput;
 use slashopt::host::system::cache_folder::CacheFolder;
 use slashopt::plan::OnTypeConflict;
@@ -35,9 +35,9 @@ fn ready(sandbox: &Sandbox, layers: &[String], (flag, policy): (&str, OnTypeConf
     } else {
         added(sandbox, layers, flag)
     };
-    let policy = Policy {
+    let policy = StackPolicy {
         on_type_conflict: policy,
-        ..Policy::default()
+        ..StackPolicy::default()
     };
     let building = Building {
         threads: Some(1),

@@ -42,12 +42,12 @@ impl LevelArgs {
 }
 
 /// Where the archive goes.
-pub(crate) enum Place {
+pub(crate) enum OutputPlace {
     File(Output),
     Stdout,
 }
 
-impl Place {
+impl OutputPlace {
     /// Judges what was typed for `--output`.
     pub(crate) fn parse(typed: &Path, global: &GlobalArgs) -> Result<Self, Failure> {
         if typed != Path::new("-") {
@@ -91,7 +91,7 @@ impl Place {
 
 /// An archive that was written.
 pub(crate) struct Package<'p> {
-    place: &'p Place,
+    place: &'p OutputPlace,
     plan: &'p FlattenPlan,
     bytes: u64,
     sha256: [u8; 32],
@@ -115,7 +115,7 @@ impl Writing<'_> {
     pub(crate) fn write<'p>(
         &self,
         assembly: &Assembly<'p>,
-        place: &'p Place,
+        place: &'p OutputPlace,
         warnings: &mut Vec<String>,
         waived: impl Fn(&(usize, Refusal)) -> String,
     ) -> Result<Package<'p>, Failure> {
@@ -147,14 +147,14 @@ impl Writing<'_> {
             })
         };
         match place {
-            Place::Stdout => {
+            OutputPlace::Stdout => {
                 let file = tempfile::tempfile()
                     .map_err(|error| host(HostError::io("create it", "a temporary file", error)))?;
                 let package = make(&file)?;
                 self.report.copy(&file)?;
                 Ok(package)
             }
-            Place::File(output) => {
+            OutputPlace::File(output) => {
                 let draft = output.create().map_err(host)?;
                 let package = match make(draft.file()) {
                     Ok(package) => package,
@@ -241,7 +241,7 @@ impl Package<'_> {
         text: &str,
         json: Map<String, Value>,
     ) -> Result<(), Failure> {
-        if matches!(self.place, Place::Stdout) {
+        if matches!(self.place, OutputPlace::Stdout) {
             for line in text.lines() {
                 report.note(line);
             }

@@ -132,7 +132,10 @@ impl Done<'_> {
                 format!("{root}: nothing to do, it is this root already: {amount}\n")
             }
             RootState::Planned => {
-                format!("{root}: would be built ({}): {amount}\n", self.built.found)
+                format!(
+                    "{root}: would be built ({}): {amount}\n",
+                    self.built.occupant
+                )
             }
             _ => format!("{root}: {amount} in {:.2} s\n", elapsed.as_secs_f64()),
         };

@@ -17,7 +17,7 @@ use slashopt::plan::{Dropped, ExtractPlan, FlattenPlan, OnCollision, dropped};
 use slashopt::quota::{self, QuotaExceeded};
 use slashopt::summary::Summary;
 
-use super::archive::{LevelArgs, Place, Writing};
+use super::archive::{LevelArgs, OutputPlace, Writing};
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
 use crate::cli::layers::load::classify;
@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &FlattenArgs, global: &GlobalArgs, report: &Report)
     global.only_text_or_json()?;
     let umask = read_umask();
     let interrupt = Interrupt::install();
-    let place = Place::parse(&arguments.output, global)?;
+    let place = OutputPlace::parse(&arguments.output, global)?;
     let stack = &arguments.stack;
     let pool = stack.pool()?;
     let budget = Budget::default();

@@ -23,7 +23,7 @@ use slashopt::plan::{EXAMPLES, FlattenPlan, Limits, Unwritable};
 use slashopt::runtime::{Architecture, Family, Runtime};
 use slashopt::timestamp::Timestamp;
 
-use super::archive::{LevelArgs, Place, Writing};
+use super::archive::{LevelArgs, OutputPlace, Writing};
 use crate::cli::args::runtime::{RUNTIME_HELP, named_runtime};
 use crate::cli::args::values::parse_architecture;
 use crate::cli::explain::check::text;
@@ -94,7 +94,7 @@ pub(crate) fn run(arguments: &PackArgs, global: &GlobalArgs, report: &Report) ->
     let runtime = named_runtime(arguments.runtime.as_deref())?;
     let under = under(arguments.under.as_deref())?;
     let modified = source_date_epoch()?;
-    let place = Place::parse(&arguments.output, global)?;
+    let place = OutputPlace::parse(&arguments.output, global)?;
     let pool = thread_pool(arguments.threads)?;
     let budget = Budget::default();
 
@@ -179,7 +179,14 @@ pub(crate) fn into_file(directory: &Path, file: &File, report: &Report) -> Resul
     let interrupt = Interrupt::install();
     let pool = thread_pool(arguments.threads)?;
     let under = LayerPath::root();
-    let packed = load(&arguments, None, &under, &Place::Stdout, &pool, &interrupt)?;
+    let packed = load(
+        &arguments,
+        None,
+        &under,
+        &OutputPlace::Stdout,
+        &pool,
+        &interrupt,
+    )?;
     let tree = MergedTree::merge(
         &packed.loaded.stack,
         LinkedDirectory::Replace,
@@ -228,7 +235,7 @@ fn load(
     arguments: &PackArgs,
     runtime: Option<&'static Runtime>,
     under: &LayerPath,
-    place: &Place,
+    place: &OutputPlace,
     pool: &ThreadPool,
     interrupt: &Interrupt,
 ) -> Result<Packed, Failure> {

@@ -19,7 +19,7 @@ use slashopt::packages::{Cures, Packages};
 use slashopt::plan::{OnCollision, OnTypeConflict};
 use slashopt::runtime::Runtime;
 
-use crate::cli::explain::collisions::report::Found;
+use crate::cli::explain::collisions::report::CollisionReport;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
 use crate::cli::layers::load::classify;
@@ -102,7 +102,7 @@ pub(crate) fn run(arguments: &CollisionsArgs, global: &GlobalArgs, report: &Repo
         }
         None => Packages::default(),
     };
-    let found = Found {
+    let found = CollisionReport {
         loaded: &loaded,
         tree: &tree,
         collisions: &collisions,
@@ -139,7 +139,7 @@ fn only_implied(tree: &MergedTree<'_>) -> Option<&'static Runtime> {
     }
 }
 
-fn to_json(found: Found<'_>) -> Value {
+fn to_json(found: CollisionReport<'_>) -> Value {
     let contests = Contests(found);
     let collisions: Vec<Value> = found
         .collisions

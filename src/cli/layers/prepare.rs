@@ -1,6 +1,6 @@
 //! A stack from the cache, ready to be mounted, with all that is said of it.
 
-use slashopt::host::cache::{Building, Policy, Ready};
+use slashopt::host::cache::{Building, Ready, StackPolicy};
 use slashopt::host::error::HostError;
 
 use super::args::LayerArgs;
@@ -31,7 +31,7 @@ impl StackArgs {
         is_worth_it: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Ready>, Failure> {
         let inputs = layers.inputs(self)?;
-        let policy = Policy {
+        let policy = StackPolicy {
             on_collision: self.on_collision(),
             on_type_conflict: self.on_type_conflict(),
             strictness: self.strictness(),

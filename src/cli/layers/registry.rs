@@ -95,9 +95,9 @@ impl StoreArgs {
         let found =
             find(&location, &reference).map_err(|error| Failure::store(&location, &error))?;
         match found {
-            Found::Version(version) => Ok(Some(*version)),
-            Found::NoRegistry => Err(Failure::store(&location, &StoreError::Missing)),
-            Found::Nothing => Err(absent(&typed.to_string_lossy(), &reference)),
+            RegistryMatch::Version(version) => Ok(Some(*version)),
+            RegistryMatch::NoRegistry => Err(Failure::store(&location, &StoreError::Missing)),
+            RegistryMatch::Nothing => Err(absent(&typed.to_string_lossy(), &reference)),
         }
     }
 
@@ -152,14 +152,14 @@ fn meant(store: &StoreArgs, typed: &OsStr) -> Result<Option<Meant>, Failure> {
     }
     let found = find(&location, &reference).map_err(|error| Failure::store(&location, &error))?;
     let version = match found {
-        Found::Version(version) => version,
+        RegistryMatch::Version(version) => version,
         // Of a name alone nobody can tell what was meant: it is more often a file.
-        Found::Nothing if is_file || !is_certain && reference.version.is_none() => {
+        RegistryMatch::Nothing if is_file || !is_certain && reference.version.is_none() => {
             return Ok(None);
         }
-        Found::NoRegistry if !is_certain => return Ok(None),
-        Found::NoRegistry => return Err(Failure::store(&location, &StoreError::Missing)),
-        Found::Nothing => return Err(absent(text, &reference)),
+        RegistryMatch::NoRegistry if !is_certain => return Ok(None),
+        RegistryMatch::NoRegistry => return Err(Failure::store(&location, &StoreError::Missing)),
+        RegistryMatch::Nothing => return Err(absent(text, &reference)),
     };
     if is_file {
         return Err(Failure::usage(format!(
@@ -179,17 +179,17 @@ fn archive_in(location: &Location, digest: Digest) -> Option<PathBuf> {
         .map(|path| Store::blob_in(path, &digest))
 }
 
-enum Found {
+enum RegistryMatch {
     NoRegistry,
     Nothing,
     Version(Box<LayerVersion>),
 }
 
-fn find(location: &Location, reference: &Reference) -> Result<Found, StoreError> {
+fn find(location: &Location, reference: &Reference) -> Result<RegistryMatch, StoreError> {
     Store::block_on(location, async {
         let store = match Store::open_existing(location).await {
             Ok(store) => store,
-            Err(StoreError::Missing) => return Ok(Found::NoRegistry),
+            Err(StoreError::Missing) => return Ok(RegistryMatch::NoRegistry),
             Err(error) => return Err(error),
         };
         let version = match reference.version {
@@ -205,7 +205,7 @@ fn find(location: &Location, reference: &Reference) -> Result<Found, StoreError>
                 operations::must_exist(&arn, store.find(&arn).await?).ok()
             }
         };
-        Ok(version.map_or(Found::Nothing, Found::Version))
+        Ok(version.map_or(RegistryMatch::Nothing, RegistryMatch::Version))
     })?
 }
 

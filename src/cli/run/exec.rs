@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use slashopt::environment::VAR_TASK;
-use slashopt::host::exec::namespace::{Space, drop_power};
+use slashopt::host::exec::namespace::{Namespace, drop_power};
 use slashopt::host::exec::process::become_user;
 
 use crate::cli::args::values::{absolute, calls};
@@ -18,7 +18,7 @@ use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::report::Report;
 use args::ExecArgs;
 use command::{Start, not_started};
-use mounted::{Ground, Wanted};
+use mounted::{ExecRoot, ExecRootRequest};
 
 pub(crate) fn run(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     start(arguments, global, report).map_err(|failure| match failure.exit {
@@ -49,18 +49,18 @@ fn start(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) -> Outcome 
         at: &at,
     };
     start.judge()?;
-    let wanted = Wanted {
+    let wanted = ExecRootRequest {
         arguments,
         at: &at,
         task_root: task_root.as_deref(),
         calls: calls(),
         command: &start,
     };
-    let Ground {
-        space,
+    let ExecRoot {
+        namespace,
         task_root,
         locks,
-    } = Ground::lay(&wanted, report)?;
+    } = ExecRoot::prepare(&wanted, report)?;
     if runtime.is_none() {
         report.note("no runtime is named: of the variables, only PATH and LD_LIBRARY_PATH are set");
     }
@@ -72,7 +72,7 @@ fn start(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) -> Outcome 
             Failure::new(Exit::NotStarted, format!("cannot enter `{place}`: {error}"))
         })?;
     }
-    if space == Some(Space::User) && !arguments.keep_caps {
+    if namespace == Some(Namespace::User) && !arguments.keep_caps {
         drop_power().map_err(|error| {
             Failure::new(
                 Exit::NotStarted,

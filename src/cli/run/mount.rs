@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use slashopt::digest::Digest;
 use slashopt::environment::OPT;
 use slashopt::host::mount::MountError;
-use slashopt::host::mount::persistent::{self, Standing, UnmountError, standing_at};
+use slashopt::host::mount::persistent::{self, PersistentMount, UnmountError, persistent_mount_at};
 
 use super::lowers::Prepared;
 use crate::cli::args::values::{absolute, calls};
@@ -68,7 +68,7 @@ fn mount_at(at: &Path, arguments: &MountArgs, global: &GlobalArgs, report: &Repo
     if !nix::unistd::geteuid().is_root() {
         return Err(Failure::new(Exit::Machine, "only root can").hint(EXEC_NEEDS_NO_RIGHTS));
     }
-    let found = standing_at(at).map_err(|error| {
+    let found = persistent_mount_at(at).map_err(|error| {
         Failure::new(Exit::Machine, error.to_string())
             .hint("create the directory first, and see that there is a /proc")
     })?;
@@ -78,14 +78,14 @@ fn mount_at(at: &Path, arguments: &MountArgs, global: &GlobalArgs, report: &Repo
     };
     let digest = digest_of(&prepared);
     let is_changed = match found {
-        Standing::Ours(there) if there == digest => false,
-        Standing::Ours(_) => {
+        PersistentMount::Ours(there) if there == digest => false,
+        PersistentMount::Ours(_) => {
             return Err(
                 Failure::new(Exit::Machine, "other layers are mounted there")
                     .hint(format!("`slashopt umount {place}` unmounts them")),
             );
         }
-        Standing::Nothing | Standing::Foreign => {
+        PersistentMount::Nothing | PersistentMount::Foreign => {
             persistent::mount(&prepared.lowers, at, &digest, calls())
                 .map_err(|error| not_mounted(&error))?;
             true

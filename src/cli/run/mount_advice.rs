@@ -1,20 +1,20 @@
 //! Why nothing could be mounted here, and what to do about it.
 
 use nix::errno::Errno;
-use slashopt::host::exec::namespace::Space;
+use slashopt::host::exec::namespace::Namespace;
 use slashopt::host::exec::probe::Surroundings;
 use slashopt::host::mount::MountError;
 
 /// A way of mounting that did not work.
 #[derive(Debug)]
 pub(crate) struct Attempt {
-    pub(crate) space: Space,
+    pub(crate) namespace: Namespace,
     pub(crate) error: MountError,
 }
 
 impl Attempt {
-    pub(crate) const fn new(space: Space, error: MountError) -> Self {
-        Self { space, error }
+    pub(crate) const fn new(namespace: Namespace, error: MountError) -> Self {
+        Self { namespace, error }
     }
 }
 
@@ -22,7 +22,7 @@ impl Attempt {
 pub(crate) fn reasons(attempts: &[Attempt]) -> String {
     let reasons: Vec<String> = attempts
         .iter()
-        .map(|attempt| format!("in a {}: {}", attempt.space.name(), attempt.error))
+        .map(|attempt| format!("in a {}: {}", attempt.namespace.name(), attempt.error))
         .collect();
     reasons.join("; ")
 }
@@ -54,23 +54,23 @@ pub(crate) fn cure_of(attempt: &Attempt, surroundings: Surroundings) -> &'static
     if step.contains("target") || step.starts_with("readdir") || step.starts_with("pivot_root") {
         return "create the directory once, or show the layers elsewhere with --at DIR";
     }
-    match attempt.space {
-        Space::Mount if *errno == Errno::ENOSPC => {
+    match attempt.namespace {
+        Namespace::Mount if *errno == Errno::ENOSPC => {
             "more mount namespaces are needed: `sysctl user.max_mnt_namespaces=15000`"
         }
-        Space::Mount if !surroundings.has_capability => RUN_AS_ROOT,
-        Space::User if surroundings.confines_user_namespaces && is_forbidden => {
+        Namespace::Mount if !surroundings.has_capability => RUN_AS_ROOT,
+        Namespace::User if surroundings.confines_user_namespaces && is_forbidden => {
             "this machine confines user namespaces: `sysctl kernel.apparmor_restrict_unprivileged_userns=0`"
         }
-        Space::User if *errno == Errno::ENOSPC || surroundings.has_no_user_namespaces => {
+        Namespace::User if *errno == Errno::ENOSPC || surroundings.has_no_user_namespaces => {
             "user namespaces are used up: `sysctl user.max_user_namespaces=15000`"
         }
-        Space::User if surroundings.keeps_user_namespaces_for_root && is_of_entering => {
+        Namespace::User if surroundings.keeps_user_namespaces_for_root && is_of_entering => {
             "user namespaces are for root alone: `sysctl kernel.unprivileged_userns_clone=1`"
         }
         _ if surroundings.has_seccomp_filter && is_forbidden => SECCOMP,
         _ if !is_of_entering && is_forbidden => APPARMOR,
-        Space::User if is_of_entering && is_forbidden => {
+        Namespace::User if is_of_entering && is_forbidden => {
             "in a chroot no user namespace can be made: run it as root, or enter the root by pivot_root, as containers do"
         }
         _ => RUN_AS_ROOT,

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use slashopt::environment::OPT;
 use slashopt::host::cache::Cache;
-use slashopt::host::exec::namespace::Space;
+use slashopt::host::exec::namespace::Namespace;
 use slashopt::host::exec::probe::{
     Extractable, Mechanism, Surroundings, Tried, extractable, mechanisms,
 };
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &ProbeArgs, global: &GlobalArgs, report: &Report) -
     });
     let cache = Cache::open(&folder).ok();
     let cache = cache.as_ref().map(Cache::path);
-    let found = Found {
+    let found = ProbeResult {
         cache,
         tried: mechanisms(&at, cache),
         extractable: extractable(&at),
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &ProbeArgs, global: &GlobalArgs, report: &Report) -
     Ok(ExitCode::SUCCESS)
 }
 
-struct Found<'f> {
+struct ProbeResult<'f> {
     at: &'f Path,
     cache: Option<&'f Path>,
     tried: Vec<Tried>,
@@ -68,13 +68,16 @@ struct Found<'f> {
     surroundings: Surroundings,
 }
 
-impl Found<'_> {
+impl ProbeResult<'_> {
     /// What `exec` will use.
     fn chosen(&self) -> Option<String> {
-        for space in [Space::Mount, Space::User] {
-            let mut in_space = self.tried.iter().filter(|one| one.mechanism.space == space);
+        for namespace in [Namespace::Mount, Namespace::User] {
+            let mut in_space = self
+                .tried
+                .iter()
+                .filter(|one| one.mechanism.namespace == namespace);
             if in_space.any(|one| one.mechanism.is_overlay && one.failure.is_none()) {
-                return Some(format!("mounts in a {}", space.name()));
+                return Some(format!("mounts in a {}", namespace.name()));
             }
         }
         (self.extractable == Extractable::Yes).then(|| "extraction".to_owned())
@@ -86,16 +89,20 @@ impl Found<'_> {
         let mut line = |line: String| {
             let _ = writeln!(text, "{line}");
         };
-        for space in [Space::Mount, Space::User] {
-            line(format!("in a {}:", space.name()));
-            for one in self.tried.iter().filter(|one| one.mechanism.space == space) {
+        for namespace in [Namespace::Mount, Namespace::User] {
+            line(format!("in a {}:", namespace.name()));
+            for one in self
+                .tried
+                .iter()
+                .filter(|one| one.mechanism.namespace == namespace)
+            {
                 let name = name_of(one.mechanism);
                 match &one.failure {
                     None => line(format!("  {name:<34} works")),
                     Some(error) => line(format!("  {name:<34} does not work: {error}")),
                 }
             }
-            if let Some(cure) = self.cure_of(space) {
+            if let Some(cure) = self.cure_of(namespace) {
                 line(format!("  cure: {cure}"));
             }
         }
@@ -117,16 +124,16 @@ impl Found<'_> {
         }
     }
 
-    fn cure_of(&self, space: Space) -> Option<&'static str> {
+    fn cure_of(&self, namespace: Namespace) -> Option<&'static str> {
         let mut overlays = self
             .tried
             .iter()
-            .filter(|one| one.mechanism.space == space && one.mechanism.is_overlay);
+            .filter(|one| one.mechanism.namespace == namespace && one.mechanism.is_overlay);
         if overlays.clone().any(|one| one.failure.is_none()) {
             return None;
         }
         let first = overlays.next_back().and_then(|one| one.failure.clone())?;
-        Some(cure_of(&Attempt::new(space, first), self.surroundings))
+        Some(cure_of(&Attempt::new(namespace, first), self.surroundings))
     }
 
     fn to_json(&self) -> Value {
@@ -144,9 +151,9 @@ impl Found<'_> {
                 });
                 json!({
                     "mechanism": if mechanism.is_overlay { "overlay" } else { "bind" },
-                    "namespace": match mechanism.space {
-                        Space::Mount => "mount",
-                        Space::User => "user",
+                    "namespace": match mechanism.namespace {
+                        Namespace::Mount => "mount",
+                        Namespace::User => "user",
                     },
                     "calls": match mechanism.calls {
                         Calls::Descriptors => "descriptors",
@@ -156,7 +163,7 @@ impl Found<'_> {
                     "works": failure.is_none(),
                     "error": error,
                     "cure": failure.clone().map(|failure| {
-                        cure_of(&Attempt::new(mechanism.space, failure), self.surroundings)
+                        cure_of(&Attempt::new(mechanism.namespace, failure), self.surroundings)
                     }),
                 })
             })

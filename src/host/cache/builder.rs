@@ -14,7 +14,7 @@ use super::boot::Boot;
 use super::damage::{damages, is_root_intact};
 use super::lock::{NamedLock, Sharing};
 use super::open::Cache;
-use super::ready::Policy;
+use super::ready::StackPolicy;
 use super::tree_record::{TreeKey, TreeRecord};
 use super::trees::{LOCKS, MANIFESTS, MEMO, RECORDS, STACKS, TREES, TreeState};
 use crate::digest::Digest;
@@ -29,7 +29,7 @@ pub(super) const BUILDERS: &str = "builders";
 
 pub(super) struct Builder<'b> {
     pub(super) cache: &'b Cache,
-    pub(super) policy: &'b Policy,
+    pub(super) policy: &'b StackPolicy,
     pub(super) is_durable: bool,
     pub(super) pool: ThreadPool,
     pub(super) budget: Budget,

@@ -6,11 +6,11 @@ use rayon::prelude::*;
 
 use super::boot::Boot;
 use super::builder::Builder;
-use super::draft::Draft;
-use super::layers::{Loaded, Wanted};
+use super::layers::{JudgedLayer, RequestedLayer};
 use super::lock::Sharing;
 use super::open::Cache;
-use super::ready::{Building, Policy};
+use super::planned_tree::PlannedTree;
+use super::ready::{Building, StackPolicy};
 use super::stack::StackOutcome;
 use super::stack_record::StackRecord;
 use super::tree_record::{TreeKey, encode_manifest, nodes_of};
@@ -51,7 +51,7 @@ impl Cache {
     pub fn build(
         &self,
         inputs: &[LayerInput],
-        policy: &Policy,
+        policy: &StackPolicy,
         building: &Building,
         interrupt: &Interrupt,
     ) -> Result<Built, Abandoned> {
@@ -92,7 +92,7 @@ pub(super) struct Shape<'l> {
 }
 
 impl<'l> Shape<'l> {
-    fn of(loaded: &'l Loaded) -> Self {
+    fn of(loaded: &'l JudgedLayer) -> Self {
         let stack = &loaded.stack;
         let tree = MergedTree::of_layer(&stack.stack, LayerId(0), &stack.hasher);
         let nodes = nodes_of(
@@ -122,7 +122,7 @@ impl Builder<'_> {
         if is_writable {
             self.sweep()?;
         }
-        let mut wanted = Wanted::all(inputs);
+        let mut wanted = RequestedLayer::all(inputs);
         let digests = self.identify(&mut wanted)?;
         for _ in 0..ATTEMPTS {
             self.ensure_layers(&mut wanted, &digests, locks.as_ref())?;
@@ -139,7 +139,7 @@ impl Builder<'_> {
     /// Makes sure that every layer's tree is there and whole.
     fn ensure_layers(
         &mut self,
-        wanted: &mut [Wanted<'_>],
+        wanted: &mut [RequestedLayer<'_>],
         digests: &[Digest],
         locks: Option<&OwnedFd>,
     ) -> Result<(), HostError> {
@@ -181,7 +181,7 @@ impl Builder<'_> {
     }
 
     /// Judges what the whole stack unzips to, before anything is written.
-    fn judge_limits(&self, digests: &[Digest], loaded: &[Loaded]) -> Result<(), HostError> {
+    fn judge_limits(&self, digests: &[Digest], loaded: &[JudgedLayer]) -> Result<(), HostError> {
         let mut sums: (u64, u64) = (0, 0);
         for &digest in digests {
             let fresh = loaded
@@ -202,8 +202,8 @@ impl Builder<'_> {
 
     fn build_layer(
         &mut self,
-        wanted: &Wanted<'_>,
-        loaded: &Loaded,
+        wanted: &RequestedLayer<'_>,
+        loaded: &JudgedLayer,
         shape: &Shape<'_>,
     ) -> Result<(), HostError> {
         let stack = &loaded.stack;
@@ -211,7 +211,7 @@ impl Builder<'_> {
         let mut admitted: Vec<Admitted> = layer.admitted().map(Admitted::of).collect();
         admitted.extend(self.verify_hidden(stack, &wanted.place)?);
         let key = TreeKey::layer(loaded.digest);
-        let draft = Draft {
+        let draft = PlannedTree {
             key,
             loaded: stack,
             tree: &shape.tree,
@@ -249,18 +249,18 @@ impl Builder<'_> {
     /// Reads the missing layers' indexes, several at once.
     fn load_missing(
         &self,
-        wanted: &mut [Wanted<'_>],
+        wanted: &mut [RequestedLayer<'_>],
         digests: &[Digest],
         missing: &[Digest],
-    ) -> Result<Vec<Loaded>, HostError> {
-        let mut first: Vec<(usize, Digest, &mut Wanted<'_>)> = Vec::new();
+    ) -> Result<Vec<JudgedLayer>, HostError> {
+        let mut first: Vec<(usize, Digest, &mut RequestedLayer<'_>)> = Vec::new();
         for ((index, wanted), &digest) in wanted.iter_mut().enumerate().zip(digests) {
             let is_first = first.iter().all(|&(_, other, _)| other != digest);
             if is_first && missing.contains(&digest) {
                 first.push((index, digest, wanted));
             }
         }
-        let loaded: Vec<Result<Loaded, HostError>> = self.pool.install(|| {
+        let loaded: Vec<Result<JudgedLayer, HostError>> = self.pool.install(|| {
             first
                 .into_par_iter()
                 .map(|(index, digest, wanted)| self.load(index, digest, wanted))

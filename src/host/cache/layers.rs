@@ -10,7 +10,7 @@ use nix::sys::stat::fstat;
 use rayon::prelude::*;
 
 use super::builder::Builder;
-use super::memo::State;
+use super::memo::FileState;
 use super::trees::MEMO;
 use crate::digest::Digest;
 use crate::host::error::{HostError, LayerLabel, OtherDigest};
@@ -23,7 +23,7 @@ use crate::layer::{LayerId, NameHasher};
 use crate::plan::Limits;
 
 /// A layer that somebody wants in the cache.
-pub(super) struct Wanted<'i> {
+pub(super) struct RequestedLayer<'i> {
     input: &'i LayerInput,
     pub(super) place: LayerLabel,
     /// What was hashed, if anything was.
@@ -34,13 +34,13 @@ pub(super) struct Wanted<'i> {
 struct Opened {
     file: Arc<File>,
     digest: Digest,
-    state: State,
+    state: FileState,
     /// The checksums of a directory's files; nothing for an archive.
     checksums: Option<HashMap<Vec<u8>, u32>>,
 }
 
 /// A layer that was judged and is to be built.
-pub(super) struct Loaded {
+pub(super) struct JudgedLayer {
     /// Which of the wanted layers.
     pub(super) index: usize,
     pub(super) digest: Digest,
@@ -50,7 +50,7 @@ pub(super) struct Loaded {
     pub(super) checksums: HashMap<Vec<u8>, u32>,
 }
 
-impl<'i> Wanted<'i> {
+impl<'i> RequestedLayer<'i> {
     pub(super) fn all(inputs: &'i [LayerInput]) -> Vec<Self> {
         inputs
             .iter()
@@ -78,7 +78,10 @@ impl<'i> Wanted<'i> {
 
 impl Builder<'_> {
     /// The digests of all layers; what nobody knows is hashed, and remembered.
-    pub(super) fn identify(&self, wanted: &mut [Wanted<'_>]) -> Result<Vec<Digest>, HostError> {
+    pub(super) fn identify(
+        &self,
+        wanted: &mut [RequestedLayer<'_>],
+    ) -> Result<Vec<Digest>, HostError> {
         let digests: Vec<Result<Digest, HostError>> = self.pool.install(|| {
             wanted
                 .par_iter_mut()
@@ -96,7 +99,7 @@ impl Builder<'_> {
     }
 
     /// Hashes a layer, unless its digest is remembered.
-    fn hash(&self, wanted: &mut Wanted<'_>) -> Result<Digest, HostError> {
+    fn hash(&self, wanted: &mut RequestedLayer<'_>) -> Result<Digest, HostError> {
         let file = self.open(wanted)?;
         let memo = self.cache.part(MEMO).ok();
         let state = self.state(wanted, &file)?;
@@ -113,7 +116,7 @@ impl Builder<'_> {
         Ok(digest)
     }
 
-    fn open(&self, wanted: &Wanted<'_>) -> Result<File, HostError> {
+    fn open(&self, wanted: &RequestedLayer<'_>) -> Result<File, HostError> {
         if let LayerInput::Cached { .. } = wanted.input {
             return Err(HostError::NotCached {
                 layer: wanted.place.clone(),
@@ -124,24 +127,24 @@ impl Builder<'_> {
     }
 
     /// What the layer is now.
-    fn state(&self, wanted: &Wanted<'_>, file: &File) -> Result<State, HostError> {
+    fn state(&self, wanted: &RequestedLayer<'_>, file: &File) -> Result<FileState, HostError> {
         let about =
             fstat(file).map_err(|error| wanted.place.failed("examine the layer", error.into()))?;
         match wanted.path() {
             Some(path) if is_directory(file) => {
                 let limits = self.policy.limits;
                 let listed = load_directory(path, &wanted.place, limits, &NameHasher::new())?;
-                Ok(State::of_directory(listed.fingerprint, listed.changed))
+                Ok(FileState::of_directory(listed.fingerprint, listed.changed))
             }
-            _ => Ok(State::of_file(&about)),
+            _ => Ok(FileState::of_file(&about)),
         }
     }
 
     fn hash_opened(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &RequestedLayer<'_>,
         file: File,
-        state: State,
+        state: FileState,
     ) -> Result<Opened, HostError> {
         let (digest, checksums) = match wanted.path() {
             Some(path) if is_directory(&file) => {
@@ -168,8 +171,8 @@ impl Builder<'_> {
         &self,
         index: usize,
         digest: Digest,
-        wanted: &mut Wanted<'_>,
-    ) -> Result<Loaded, HostError> {
+        wanted: &mut RequestedLayer<'_>,
+    ) -> Result<JudgedLayer, HostError> {
         if wanted.opened.is_none() {
             let file = self.open(wanted)?;
             let state = self.state(wanted, &file)?;
@@ -197,7 +200,7 @@ impl Builder<'_> {
             if state != opened.state {
                 return Err(wanted.changed());
             }
-            return Ok(Loaded {
+            return Ok(JudgedLayer {
                 index,
                 digest,
                 stack,
@@ -214,7 +217,7 @@ impl Builder<'_> {
             cache: None,
         };
         let placed = [(&input, wanted.place.clone())];
-        Ok(Loaded {
+        Ok(JudgedLayer {
             index,
             digest,
             stack: LoadedStack::load_some(&placed, options, &self.budget)?,
@@ -223,7 +226,11 @@ impl Builder<'_> {
     }
 
     /// Makes sure that a layer has not changed since it was hashed.
-    pub(super) fn still_is(&self, wanted: &Wanted<'_>, loaded: &Loaded) -> Result<(), HostError> {
+    pub(super) fn still_is(
+        &self,
+        wanted: &RequestedLayer<'_>,
+        loaded: &JudgedLayer,
+    ) -> Result<(), HostError> {
         let Some(opened) = &wanted.opened else {
             return Ok(());
         };
@@ -240,7 +247,7 @@ impl Builder<'_> {
 struct ListedStack {
     stack: LoadedStack,
     /// What it was when it was listed.
-    state: State,
+    state: FileState,
 }
 
 /// Lists a directory as a stack of one layer.
@@ -258,6 +265,6 @@ fn list(
     } = load_directory(path, place, limits, &hasher)?;
     Ok(ListedStack {
         stack: LoadedStack::of_directory((layer, fingerprint), directory, place, hasher)?,
-        state: State::of_directory(fingerprint, changed),
+        state: FileState::of_directory(fingerprint, changed),
     })
 }

@@ -25,7 +25,7 @@ type Moment = (i64, i64);
 
 /// What a file or a directory is now.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct State {
+pub(super) struct FileState {
     /// The name of its memo.
     name: String,
     /// All that must be as it was.
@@ -34,7 +34,7 @@ pub(super) struct State {
     changed: Moment,
 }
 
-impl State {
+impl FileState {
     pub(super) fn of_file(about: &FileStat) -> Self {
         let (modified, changed) = (
             (about.st_mtime, about.st_mtime_nsec),

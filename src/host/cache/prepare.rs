@@ -14,9 +14,9 @@ use nix::sys::time::TimeSpec;
 use super::boot::Boot;
 use super::ensure::Built;
 use super::lock::{out_of_the_way, share_directory, share_file};
-use super::memo::State;
+use super::memo::FileState;
 use super::open::Cache;
-use super::ready::{Building, Policy, Ready, ReadyLayer};
+use super::ready::{Building, Ready, ReadyLayer, StackPolicy};
 use super::stack_record::{StackRecord, stack_digest};
 use super::trees::{MEMO, MOST_RECORD_BYTES, STACKS, TREES};
 use crate::digest::Digest;
@@ -54,7 +54,7 @@ impl Cache {
     pub fn prepare(
         &self,
         inputs: &[LayerInput],
-        policy: &Policy,
+        policy: &StackPolicy,
         building: &Building,
     ) -> Result<Ready, HostError> {
         match self.prepare_if(inputs, policy, building, &mut || true)? {
@@ -71,7 +71,7 @@ impl Cache {
     pub fn prepare_if(
         &self,
         inputs: &[LayerInput],
-        policy: &Policy,
+        policy: &StackPolicy,
         building: &Building,
         is_worth_it: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Ready>, HostError> {
@@ -147,7 +147,7 @@ impl Cache {
     fn recorded(
         &self,
         digests: &[Digest],
-        policy: &Policy,
+        policy: &StackPolicy,
         building: &Building,
         boot: &Boot,
     ) -> Result<Option<(StackRecord, Vec<OwnedFd>)>, HostError> {
@@ -256,7 +256,7 @@ impl Cache {
     fn build_in_child(
         &self,
         inputs: &[LayerInput],
-        policy: &Policy,
+        policy: &StackPolicy,
         building: &Building,
     ) -> Result<Built, HostError> {
         let failed = |error: std::io::Error| self.failed("build what is missing", "", error);
@@ -285,7 +285,7 @@ impl Cache {
 fn look_up(
     input: &LayerInput,
     place: &LayerLabel,
-    policy: &Policy,
+    policy: &StackPolicy,
     memo: Option<&OwnedFd>,
 ) -> Known {
     let unknown = Known {
@@ -312,7 +312,7 @@ fn look_up(
             let state = if is_directory {
                 directory_state(path, place, policy)
             } else {
-                Some(State::of_file(&about))
+                Some(FileState::of_file(&about))
             };
             Known {
                 digest: state.zip(memo).and_then(|(state, memo)| state.recall(memo)),
@@ -362,10 +362,10 @@ fn spooled(inputs: &[LayerInput]) -> Result<Vec<LayerInput>, HostError> {
 }
 
 /// What a directory is now; that takes a look at all that lies in it, but not into it.
-fn directory_state(path: &Path, place: &LayerLabel, policy: &Policy) -> Option<State> {
+fn directory_state(path: &Path, place: &LayerLabel, policy: &StackPolicy) -> Option<FileState> {
     // What is wrong with it is said by who builds.
     let listed = load_directory(path, place, policy.limits, &NameHasher::new()).ok()?;
-    Some(State::of_directory(listed.fingerprint, listed.changed))
+    Some(FileState::of_directory(listed.fingerprint, listed.changed))
 }
 
 /// Notes that a stack is used, where we may write.

@@ -12,7 +12,7 @@ use crate::summary::Summary;
 
 /// What decides which tree a stack becomes, and whether it may be one.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Policy {
+pub struct StackPolicy {
     /// Under [`OnCollision::Error`] the bytes of what collides are compared. Whether the collisions are too many is for the
     /// caller to judge, by [`Summary::judge`].
     pub on_collision: OnCollision,

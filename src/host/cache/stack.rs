@@ -6,9 +6,9 @@ use nix::errno::Errno;
 use rayon::prelude::*;
 
 use super::builder::Builder;
-use super::draft::Draft;
-use super::layers::Wanted;
+use super::layers::RequestedLayer;
 use super::lock::{Sharing, try_own};
+use super::planned_tree::PlannedTree;
 use super::stack_record::{StackLayer, StackRecord, StackTree, stack_digest};
 use super::tree_record::{TreeKey, TreeKind, TreeRecord, encode_manifest, layer_of, nodes_of};
 use super::trees::{MOST_RECORD_BYTES, STACKS, TREES};
@@ -42,7 +42,7 @@ impl Builder<'_> {
     /// Decides how the stack is mounted, and builds what that takes.
     pub(super) fn stack(
         &mut self,
-        wanted: &[Wanted<'_>],
+        wanted: &[RequestedLayer<'_>],
         digests: &[Digest],
         locks: Option<&OwnedFd>,
     ) -> Result<StackOutcome, HostError> {
@@ -205,7 +205,7 @@ impl Builder<'_> {
                 *planned = true;
             }
         }
-        let draft = Draft {
+        let draft = PlannedTree {
             key,
             loaded,
             tree,

@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::boot::Boot;
-use super::ready::Policy;
+use super::ready::StackPolicy;
 use super::tree_record::{RootIdentity, TreeKey};
 use crate::archive::Strictness;
 use crate::collisions::Counts;
@@ -16,7 +16,7 @@ use crate::summary::{Paths, Summary};
 const MARK: Mark = *b"slstck 1";
 
 /// The name of a stack's record: what decides everything in it.
-pub(super) fn stack_digest(layers: &[Digest], policy: &Policy) -> Digest {
+pub(super) fn stack_digest(layers: &[Digest], policy: &StackPolicy) -> Digest {
     let flags = [
         policy.on_collision == OnCollision::Error,
         policy.on_type_conflict == OnTypeConflict::Follow,

@@ -1,4 +1,4 @@
-//! A mount namespace for one command: entered, furnished, and left to the kernel to clear away when the last process in it ends.
+//! A mount namespace for one command: entered, mounted, and left to the kernel to clear away when the last process in it ends.
 //!
 //! Root makes a mount namespace. Anybody else, and a root without the capability, makes a user namespace for it, in which every id
 //! is its own, and gives up the power that came with it before the command starts.
@@ -26,14 +26,14 @@ use crate::host::system::errno::IntoErrno as _;
 
 /// The two kinds of namespace that let a process mount something that nobody else sees.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Space {
+pub enum Namespace {
     /// A mount namespace alone: takes `CAP_SYS_ADMIN`.
     Mount,
     /// A user namespace with a mount namespace in it: takes a machine that allows it.
     User,
 }
 
-impl Space {
+impl Namespace {
     /// What it is called.
     pub const fn name(self) -> &'static str {
         match self {
@@ -45,8 +45,8 @@ impl Space {
 
 /// What a command is to see.
 #[derive(Clone, Copy, Debug)]
-pub struct Setting<'s> {
-    /// The directories to be seen at the target, lowest first; for [`Space::Mount`], opened since it was entered.
+pub struct MountRequest<'s> {
+    /// The directories to be seen at the target, lowest first; for [`Namespace::Mount`], opened since it was entered.
     pub lowers: &'s [Lower],
     /// Where, an absolute path.
     pub target: &'s Path,
@@ -62,22 +62,24 @@ pub struct Setting<'s> {
     pub calls: Calls,
 }
 
-/// What was made of a setting.
+/// What was made of a request.
 #[derive(Debug)]
-pub struct Furnished {
+pub struct MountedLayers {
     /// Why the function's code is not where it was wanted, if it is not.
     pub without_task: Option<MountError>,
 }
 
-impl Setting<'_> {
+impl MountRequest<'_> {
     /// Tries in a child process whether a namespace can be entered and everything mounted in it. This process must have one
     /// thread.
     ///
     /// # Errors
     ///
     /// The call that failed.
-    pub fn try_out(&self, space: Space) -> Result<(), MountError> {
-        MountError::from_child(|| enter(space).and_then(|()| self.furnish(space).map(drop)))
+    pub fn try_out(&self, namespace: Namespace) -> Result<(), MountError> {
+        MountError::from_child(|| {
+            enter(namespace).and_then(|()| self.mount_all(namespace).map(drop))
+        })
     }
 
     /// Enters a user namespace in which everything is mounted.
@@ -88,23 +90,23 @@ impl Setting<'_> {
     /// # Errors
     ///
     /// The call that failed; this process is where it was, unless it failed to follow.
-    pub fn furnish_and_enter(&self) -> Result<Furnished, MountError> {
+    pub fn mount_all_and_enter(&self) -> Result<MountedLayers, MountError> {
         let here = Here::now();
-        let (furnished, spaces) = MountError::from_child(|| {
-            enter(Space::User)?;
-            let spaces = Spaces::of_this_process()?;
-            let furnished = self.furnish(Space::User)?;
+        let (mounted, namespaces) = MountError::from_child(|| {
+            enter(Namespace::User)?;
+            let namespaces = EnteredNamespaces::of_this_process()?;
+            let mounted = self.mount_all(Namespace::User)?;
             let is_here = here.as_ref().is_some_and(Here::is_found);
-            Ok((furnished, is_here.then_some(spaces)))
+            Ok((mounted, is_here.then_some(namespaces)))
         })?;
-        let (Some(spaces), Some(here)) = (spaces, here) else {
+        let (Some(namespaces), Some(here)) = (namespaces, here) else {
             // Who follows another leaves the working directory, and this one is not found again: it is covered now, or was moved.
-            enter(Space::User)?;
-            return self.furnish(Space::User);
+            enter(Namespace::User)?;
+            return self.mount_all(Namespace::User);
         };
-        spaces.enter()?;
+        namespaces.enter()?;
         chdir(&here.path).map_err(failed("chdir(2)"))?;
-        Ok(furnished)
+        Ok(mounted)
     }
 
     /// Mounts everything in the namespace that was entered.
@@ -112,7 +114,7 @@ impl Setting<'_> {
     /// # Errors
     ///
     /// The call that failed; what was mounted before it is left to the namespace's end.
-    pub fn furnish(&self, space: Space) -> Result<Furnished, MountError> {
+    pub fn mount_all(&self, namespace: Namespace) -> Result<MountedLayers, MountError> {
         let target = resolved(self.target)?;
         let mut missing = Vec::new();
         if !is_made(&target) {
@@ -133,7 +135,7 @@ impl Setting<'_> {
             }
             without_task = Some(error);
         }
-        self.mount_layers(&target, space)?;
+        self.mount_layers(&target, namespace)?;
         if let (Some((code, place)), None) = (task, &without_task) {
             without_task = (|| {
                 let code = code.map_err(|error| MountError::of_io("realpath(3)", &error))?;
@@ -142,16 +144,16 @@ impl Setting<'_> {
             })()
             .err();
         }
-        Ok(Furnished { without_task })
+        Ok(MountedLayers { without_task })
     }
 
-    fn mount_layers(&self, target: &Path, space: Space) -> Result<(), MountError> {
+    fn mount_layers(&self, target: &Path, namespace: Namespace) -> Result<(), MountError> {
         let host = self.keeps_host.then(|| Lower::open(target)).transpose();
         let host = host.map_err(failed("open(2) of the target"))?;
         let reopened: Vec<Lower>;
-        let layers = match space {
-            Space::Mount => self.lowers,
-            Space::User => {
+        let layers = match namespace {
+            Namespace::Mount => self.lowers,
+            Namespace::User => {
                 let again: Result<_, Errno> = self.lowers.iter().map(Lower::reopen).collect();
                 reopened = again.map_err(failed("open(2) of a directory"))?;
                 &reopened
@@ -161,7 +163,7 @@ impl Setting<'_> {
         let layering = Layering {
             lowers: &lowers,
             is_writable: self.is_writable,
-            is_in_user_namespace: space == Space::User,
+            is_in_user_namespace: namespace == Namespace::User,
             source: self.source,
             calls: self.calls,
         };
@@ -170,12 +172,12 @@ impl Setting<'_> {
 }
 
 /// A user namespace and the mount namespace in it, held by their descriptors.
-struct Spaces {
+struct EnteredNamespaces {
     user: OwnedFd,
     mounts: OwnedFd,
 }
 
-impl Spaces {
+impl EnteredNamespaces {
     fn of_this_process() -> Result<Self, MountError> {
         let opened = |file| {
             let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
@@ -229,13 +231,13 @@ impl Here {
 /// # Errors
 ///
 /// The call that failed.
-pub fn enter(space: Space) -> Result<(), MountError> {
+pub fn enter(namespace: Namespace) -> Result<(), MountError> {
     let (user, group) = (geteuid(), getegid());
-    match space {
-        Space::Mount => {
+    match namespace {
+        Namespace::Mount => {
             unshare(CloneFlags::CLONE_NEWNS).map_err(failed("unshare(2) of CLONE_NEWNS"))?;
         }
-        Space::User => {
+        Namespace::User => {
             unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)
                 .map_err(failed("unshare(2) of CLONE_NEWUSER"))?;
             // Linux before 3.19 has no such file, and asks for nothing.

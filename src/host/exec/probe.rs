@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, accessat};
 
-use super::namespace::{Setting, Space, enter};
+use super::namespace::{MountRequest, Namespace, enter};
 use crate::host::mount::{Calls, Layering, Lower, MountError, failed};
 use crate::host::system::root::names_in;
 
@@ -60,7 +60,7 @@ impl Surroundings {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Mechanism {
     /// In which namespace.
-    pub space: Space,
+    pub namespace: Namespace,
     /// Several directories as an overlay, or one as a bind.
     pub is_overlay: bool,
     /// With which calls.
@@ -82,7 +82,7 @@ pub struct Tried {
 pub fn mechanisms(target: &Path, cache: Option<&Path>) -> Vec<Tried> {
     let was_there = target.exists();
     let mut tried = Vec::new();
-    for space in [Space::Mount, Space::User] {
+    for namespace in [Namespace::Mount, Namespace::User] {
         for (is_overlay, calls) in [
             (true, Calls::Descriptors),
             (true, Calls::Strings),
@@ -91,7 +91,7 @@ pub fn mechanisms(target: &Path, cache: Option<&Path>) -> Vec<Tried> {
             (false, Calls::Classic),
         ] {
             let mechanism = Mechanism {
-                space,
+                namespace,
                 is_overlay,
                 calls,
             };
@@ -110,7 +110,7 @@ pub fn mechanisms(target: &Path, cache: Option<&Path>) -> Vec<Tried> {
 impl Mechanism {
     /// Does in a child what `exec` does: an empty file system on the target, and directories in it over that.
     fn attempt(self, target: &Path, cache: Option<&Path>) -> Result<(), MountError> {
-        let setting = Setting {
+        let request = MountRequest {
             lowers: &[],
             target,
             keeps_host: false,
@@ -120,8 +120,8 @@ impl Mechanism {
             calls: self.calls,
         };
         let mount = || {
-            enter(self.space)?;
-            setting.furnish(self.space)?;
+            enter(self.namespace)?;
+            request.mount_all(self.namespace)?;
             let mut lowers = Vec::new();
             for name in ["a", "b"] {
                 let place = target.join(name);
@@ -139,7 +139,7 @@ impl Mechanism {
             let layering = Layering {
                 lowers: &lowers,
                 is_writable: false,
-                is_in_user_namespace: self.space == Space::User,
+                is_in_user_namespace: self.namespace == Namespace::User,
                 source: "slashopt:probe",
                 calls: self.calls,
             };

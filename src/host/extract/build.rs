@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rayon::{ThreadPool, ThreadPoolBuildError};
 
 use super::content::content_digest;
-use super::destination::{Destination, Found, Replace};
+use super::destination::{Destination, Occupant, Replace};
 use super::extraction::{Extraction, Progress, read_umask};
 use crate::archive::{Refusal, Strictness};
 use crate::collisions::{Collisions, SameBytes};
@@ -119,7 +119,7 @@ pub struct BuiltRoot {
     /// What became of the destination.
     pub state: RootState,
     /// What was there before.
-    pub found: Found,
+    pub occupant: Occupant,
     /// What the root holds.
     pub plan: ExtractPlan,
     /// What was overridden.
@@ -190,10 +190,10 @@ pub fn build_root(
     summary
         .judge(request.on_collision, request.on_type_conflict)
         .map_err(HostError::Policy)?;
-    let state = match destination.found {
-        _ if request.is_dry_run && destination.found != Found::Wanted => RootState::Planned,
-        Found::Wanted => RootState::Present,
-        Found::Absent | Found::Empty | Found::Replaceable => RootState::Built,
+    let state = match destination.occupant {
+        _ if request.is_dry_run && destination.occupant != Occupant::Wanted => RootState::Planned,
+        Occupant::Wanted => RootState::Present,
+        Occupant::Absent | Occupant::Empty | Occupant::Replaceable => RootState::Built,
     };
     let (mut waived, mut left_behind) = (Vec::new(), Vec::new());
     match state {
@@ -217,7 +217,7 @@ pub fn build_root(
     }
     Ok(BuiltRoot {
         state,
-        found: destination.found,
+        occupant: destination.occupant,
         plan,
         collisions,
         summary,

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{FileStat, Mode as ModeBits, SFlag, fstat};
 
-use super::record::{Record, State};
+use super::record::{Completion, Record};
 use crate::host::error::{HostError, Unsuitable};
 use crate::host::system::cache_folder::CacheFolder;
 use crate::host::system::root::{examine, names_in, open_directory, uninterrupted};
@@ -29,7 +29,7 @@ pub enum Replace {
 
 /// What is at a destination now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Found {
+pub enum Occupant {
     /// Nothing.
     Absent,
     /// An empty directory.
@@ -48,7 +48,7 @@ pub struct Destination {
     pub(super) name: OsString,
     pub(super) existing: Option<OwnedFd>,
     /// What is there.
-    pub found: Found,
+    pub occupant: Occupant,
     pub(super) cache: CacheFolder,
 }
 
@@ -111,7 +111,7 @@ impl Destination {
             parent,
             name,
             existing: None,
-            found: Found::Absent,
+            occupant: Occupant::Absent,
             cache,
         };
         let Some(about) = examine(&destination.parent, destination.name.as_bytes())
@@ -137,19 +137,19 @@ impl Destination {
             .map_err(failed_unless_gone("list it"))?;
         let is_empty = names.iter().all(|name| name.starts_with(INSIDE_PREFIX));
         let record = Record::read(&existing, &destination.cache);
-        destination.found = match record {
+        destination.occupant = match record {
             Some(Record {
-                state: State::Complete,
+                state: Completion::Complete,
                 content: there,
-            }) if there == *content => Found::Wanted,
-            _ if is_empty => Found::Empty,
+            }) if there == *content => Occupant::Wanted,
+            _ if is_empty => Occupant::Empty,
             Some(Record {
-                state: State::Unfinished,
+                state: Completion::Unfinished,
                 ..
-            }) => Found::Replaceable,
-            Some(_) if replace != Replace::Nothing => Found::Replaceable,
+            }) => Occupant::Replaceable,
+            Some(_) if replace != Replace::Nothing => Occupant::Replaceable,
             Some(_) => return Err(unsuitable(Unsuitable::OtherRoot)),
-            None if replace == Replace::Any => Found::Replaceable,
+            None if replace == Replace::Any => Occupant::Replaceable,
             None => return Err(unsuitable(Unsuitable::NotOurs)),
         };
         destination.existing = Some(existing);
@@ -214,7 +214,7 @@ fn kind_of(about: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for Occupant {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Absent => "absent",

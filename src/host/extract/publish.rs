@@ -13,9 +13,9 @@ use nix::sys::stat::{Mode as ModeBits, fstat, mkdirat};
 use nix::unistd::{fchown, fsync, syncfs};
 use rustix::fs::RenameFlags;
 
-use super::destination::{Destination, Found, INSIDE_PREFIX};
+use super::destination::{Destination, INSIDE_PREFIX, Occupant};
 use super::moves::{Moves, rename_to_absent, rename_with};
-use super::record::{Record, State};
+use super::record::{Completion, Record};
 use super::stage::{ABANDONED, Inside, Stage, finish_existing, finish_root, is_same, restore};
 use crate::host::error::{Abandoned, HostError, Unsuitable};
 use crate::host::system::remove::remove_tree;
@@ -35,7 +35,7 @@ impl Stage<'_> {
         finish_top_level: impl Fn(&Root<BorrowedFd<'_>>) -> Result<(), HostError>,
     ) -> Result<Vec<String>, Abandoned> {
         let complete = Record {
-            state: State::Complete,
+            state: Completion::Complete,
             content,
         };
         let published = match self.inside.take() {
@@ -98,10 +98,10 @@ impl Stage<'_> {
         let destination = self.destination;
         let (parent, name) = (&destination.parent, destination.name.as_bytes());
         let stage_name = self.scratch.name.as_slice();
-        let answer = match destination.found {
-            Found::Absent | Found::Wanted => rename_to_absent(parent, stage_name, name),
-            Found::Empty => uninterrupted(|| renameat(parent, stage_name, parent, name)),
-            Found::Replaceable => return self.exchange().map(Some),
+        let answer = match destination.occupant {
+            Occupant::Absent | Occupant::Wanted => rename_to_absent(parent, stage_name, name),
+            Occupant::Empty => uninterrupted(|| renameat(parent, stage_name, parent, name)),
+            Occupant::Replaceable => return self.exchange().map(Some),
         };
         match answer {
             Ok(()) => Ok(None),
@@ -199,7 +199,7 @@ impl Stage<'_> {
         let before = Record::read(existing, &destination.cache);
         let mut old_names = self.list(existing.as_fd())?;
         old_names.retain(|name| !name.starts_with(INSIDE_PREFIX));
-        if destination.found != Found::Replaceable && !old_names.is_empty() {
+        if destination.occupant != Occupant::Replaceable && !old_names.is_empty() {
             return Err(destination.unsuitable(Unsuitable::Raced));
         }
         let new_names = self.list(self.root().as_fd())?;
@@ -216,7 +216,7 @@ impl Stage<'_> {
         let recorded = |record: &Record| record.write(existing, &destination.cache);
         let result = (|| {
             recorded(&Record {
-                state: State::Unfinished,
+                state: Completion::Unfinished,
                 ..complete.clone()
             })
             .map_err(|error| destination.failed("record that it is unfinished", error))?;

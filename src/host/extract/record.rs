@@ -22,7 +22,7 @@ const FORMAT: &str = "slashopt-root-1";
 
 /// Whether a root is whole.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum State {
+pub enum Completion {
     /// All of it is there.
     Complete,
     /// Its entries are being moved into place; if nobody does, that was cut short.
@@ -33,7 +33,7 @@ pub enum State {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Record {
     /// Whether it is whole.
-    pub state: State,
+    pub state: Completion,
     /// Of which stack, under which policy, it was made: a digest of both.
     pub content: [u8; 32],
 }
@@ -41,8 +41,8 @@ pub struct Record {
 impl Record {
     fn to_text(&self) -> String {
         let state = match self.state {
-            State::Complete => "complete",
-            State::Unfinished => "unfinished",
+            Completion::Complete => "complete",
+            Completion::Unfinished => "unfinished",
         };
         let digest = self.content.iter().fold(String::new(), |mut digest, byte| {
             // Writing to a string does not fail.
@@ -58,8 +58,8 @@ impl Record {
             return None;
         }
         let state = match words.next()? {
-            "complete" => State::Complete,
-            "unfinished" => State::Unfinished,
+            "complete" => Completion::Complete,
+            "unfinished" => Completion::Unfinished,
             _ => return None,
         };
         let digest = words
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn a_record_is_read_as_it_was_written() {
         let record = Record {
-            state: State::Unfinished,
+            state: Completion::Unfinished,
             content: std::array::from_fn(|place| u8::try_from(place * 8).unwrap_or(0)),
         };
         assert_eq!(Record::from_text(&record.to_text()), Some(record.clone()));

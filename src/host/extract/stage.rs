@@ -16,8 +16,8 @@ use nix::sys::stat::{FileStat, Mode as ModeBits, fchmod, fstat, futimens, mkdira
 use nix::sys::time::TimeSpec;
 use rustix::fs::{FlockOperation, flock};
 
-use super::destination::{Destination, Found};
-use super::record::{Record, State, remove_inherited};
+use super::destination::{Destination, Occupant};
+use super::record::{Completion, Record, remove_inherited};
 use crate::entry::Object;
 use crate::host::error::{Abandoned, HostError, Unsuitable};
 use crate::host::extract::destination::INSIDE_PREFIX;
@@ -64,7 +64,7 @@ impl Destination {
     ///
     /// Why no directory could be made.
     pub fn stage(&self) -> Result<Stage<'_>, Abandoned> {
-        let mut left_behind = self.reclaim_from(self.found == Found::Empty);
+        let mut left_behind = self.reclaim_from(self.occupant == Occupant::Empty);
         let made = self.make_stage(&mut left_behind);
         match made {
             Ok(mut stage) => {
@@ -121,7 +121,9 @@ impl Destination {
         };
         if !self.is_mount_point() {
             let replaced = match &self.existing {
-                Some(existing) if self.found == Found::Replaceable => Some(self.lock(existing)?),
+                Some(existing) if self.occupant == Occupant::Replaceable => {
+                    Some(self.lock(existing)?)
+                }
                 _ => None,
             };
             match self.make_scratch(&self.parent, &self.beside_prefix(), left_behind) {
@@ -264,7 +266,7 @@ impl Destination {
 
 /// The mark of a directory that may be removed by whoever finds it unlocked.
 pub(super) const ABANDONED: Record = Record {
-    state: State::Unfinished,
+    state: Completion::Unfinished,
     content: [0; 32],
 };
 

@@ -12,7 +12,7 @@ use nix::sys::stat::{FileStat, SFlag, stat};
 use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
 use sha2::{Digest as _, Sha256};
 
-use super::record::{Record, State};
+use super::record::{Completion, Record};
 use crate::host::read::input::LayerInput;
 use crate::host::system::cache_folder::CacheFolder;
 use crate::host::system::root::open_directory;
@@ -92,7 +92,7 @@ impl Sources {
 
     /// The digest for a root with this record. A root that was replaced in its place since has another.
     fn with(&self, record: Option<Record>) -> Option<[u8; 32]> {
-        let record = record.filter(|record| record.state == State::Complete)?;
+        let record = record.filter(|record| record.state == Completion::Complete)?;
         let hash = Sha256::new()
             .chain_update(self.0)
             .chain_update(record.content);

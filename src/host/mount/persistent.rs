@@ -22,7 +22,7 @@ const BASE: &str = "slashopt-base:";
 
 /// What is mounted at a place.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Standing {
+pub enum PersistentMount {
     /// Nothing.
     Nothing,
     /// Something of ours: what it was made of, in a digest.
@@ -81,14 +81,14 @@ fn unescaped(text: &str) -> PathBuf {
 /// # Errors
 ///
 /// Why the place, or the list of mounts, cannot be looked at.
-pub fn standing_at(place: &Path) -> io::Result<Standing> {
+pub fn persistent_mount_at(place: &Path) -> io::Result<PersistentMount> {
     let place = place.canonicalize()?;
     let text = fs::read(Path::new("/proc/self/mountinfo"))?;
     Ok(topmost(&String::from_utf8_lossy(&text), &place).0)
 }
 
 /// What is topmost at a place, and how many mounts that takes.
-fn topmost(mountinfo: &str, place: &Path) -> (Standing, usize) {
+fn topmost(mountinfo: &str, place: &Path) -> (PersistentMount, usize) {
     let here: Vec<Line> = mountinfo
         .lines()
         .filter_map(Line::parse)
@@ -96,15 +96,15 @@ fn topmost(mountinfo: &str, place: &Path) -> (Standing, usize) {
         .collect();
     let is_covered = |line: &&Line| here.iter().any(|other| other.parent == line.id);
     let Some(top) = here.iter().find(|line| !is_covered(line)) else {
-        return (Standing::Nothing, 0);
+        return (PersistentMount::Nothing, 0);
     };
     if let Some(digest) = top.source.strip_prefix(MARK) {
-        return (Standing::Ours(digest.to_owned()), 1);
+        return (PersistentMount::Ours(digest.to_owned()), 1);
     }
     let below = here.iter().find(|line| line.id == top.parent);
     match below.and_then(|below| below.source.strip_prefix(BASE)) {
-        Some(digest) => (Standing::Ours(digest.to_owned()), 2),
-        None => (Standing::Foreign, 0),
+        Some(digest) => (PersistentMount::Ours(digest.to_owned()), 2),
+        None => (PersistentMount::Foreign, 0),
     }
 }
 
@@ -169,9 +169,9 @@ pub fn unmount(place: &Path) -> Result<(), UnmountError> {
     let text = fs::read(Path::new("/proc/self/mountinfo"))?;
     let (standing, mounts) = topmost(&String::from_utf8_lossy(&text), &place);
     match standing {
-        Standing::Nothing => return Err(UnmountError::Nothing),
-        Standing::Foreign => return Err(UnmountError::Foreign),
-        Standing::Ours(_) => {}
+        PersistentMount::Nothing => return Err(UnmountError::Nothing),
+        PersistentMount::Foreign => return Err(UnmountError::Foreign),
+        PersistentMount::Ours(_) => {}
     }
     for _ in 0..mounts {
         umount2(&place, MntFlags::UMOUNT_NOFOLLOW)
@@ -196,14 +196,14 @@ mod tests {
 
     #[test]
     fn only_what_carries_the_mark_is_ours() {
-        let ours = |digest: &str| Standing::Ours(digest.to_owned());
+        let ours = |digest: &str| PersistentMount::Ours(digest.to_owned());
         for (place, expected) in [
             ("/opt", (ours("abc"), 1)),
             ("/one layer", (ours("def"), 2)),
-            ("/covered", (Standing::Foreign, 0)),
-            ("/", (Standing::Foreign, 0)),
-            ("/nothing", (Standing::Nothing, 0)),
-            ("/one layer/below", (Standing::Foreign, 0)),
+            ("/covered", (PersistentMount::Foreign, 0)),
+            ("/", (PersistentMount::Foreign, 0)),
+            ("/nothing", (PersistentMount::Nothing, 0)),
+            ("/one layer/below", (PersistentMount::Foreign, 0)),
         ] {
             assert_eq!(topmost(MOUNTS, Path::new(place)), expected, "{place}");
         }

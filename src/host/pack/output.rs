@@ -100,7 +100,7 @@ impl Output {
     /// # Errors
     ///
     /// Why it cannot be made.
-    pub fn create(&self) -> Result<Draft<'_>, HostError> {
+    pub fn create(&self) -> Result<StagedOutput<'_>, HostError> {
         self.reclaim();
         let prefix = self.prefix();
         loop {
@@ -118,7 +118,7 @@ impl Output {
                 .nlink()
                 > 0;
             if is_there {
-                return Ok(Draft {
+                return Ok(StagedOutput {
                     output: self,
                     file,
                     temporary,
@@ -173,13 +173,13 @@ fn failed(operation: &'static str, path: &Path, error: io::Error) -> HostError {
 
 /// A file that is being written. It is published or abandoned; should it be forgotten, it is removed all the same.
 #[derive(Debug)]
-pub struct Draft<'o> {
+pub struct StagedOutput<'o> {
     output: &'o Output,
     file: File,
     temporary: TempPath,
 }
 
-impl Draft<'_> {
+impl StagedOutput<'_> {
     /// The file to write to, empty at first.
     pub const fn file(&self) -> &File {
         &self.file

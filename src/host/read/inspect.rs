@@ -21,7 +21,7 @@ const HEAD_BYTES: usize = 1 << 20;
 
 /// The content of a file as it was read.
 #[derive(Clone, Copy, Debug)]
-pub struct Content<'a> {
+pub struct ObjectContent<'a> {
     /// All of it, or its first bytes.
     pub bytes: &'a [u8],
     /// Whether that is all.
@@ -47,7 +47,7 @@ pub fn inspect<T: Send>(
     loaded: &LoadedStack,
     origins: &[Origin],
     budget: &Budget,
-    look: impl Fn(Origin, Content<'_>) -> T + Sync,
+    look: impl Fn(Origin, ObjectContent<'_>) -> T + Sync,
 ) -> Result<Vec<T>, HostError> {
     Ok(inspect_noting(loaded, origins, budget, look)?.made)
 }
@@ -62,7 +62,7 @@ pub fn inspect_all<T: Send>(
     loaded: &LoadedStack,
     origins: &[Origin],
     budget: &Budget,
-    look: impl Fn(Origin, Content<'_>) -> T + Sync,
+    look: impl Fn(Origin, ObjectContent<'_>) -> T + Sync,
 ) -> Result<Inspected<T>, HostError> {
     let files = inspect_noting(loaded, origins, budget, look);
     let others = verify_entries_without_file(loaded, budget);
@@ -80,7 +80,7 @@ fn inspect_noting<T: Send>(
     loaded: &LoadedStack,
     origins: &[Origin],
     budget: &Budget,
-    look: impl Fn(Origin, Content<'_>) -> T + Sync,
+    look: impl Fn(Origin, ObjectContent<'_>) -> T + Sync,
 ) -> Result<Inspected<T>, HostError> {
     let outcomes: Vec<Result<(T, Vec<Refusal>), HostError>> = origins
         .par_iter()
@@ -206,7 +206,7 @@ fn look_at<T>(
     origin: Origin,
     budget: &Budget,
     reader: &mut Reader<'_>,
-    look: &impl Fn(Origin, Content<'_>) -> T,
+    look: &impl Fn(Origin, ObjectContent<'_>) -> T,
 ) -> Result<T, HostError> {
     let size = loaded
         .stack
@@ -218,7 +218,7 @@ fn look_at<T>(
     let mut grant = None;
     reader.read(loaded, origin, |piece| {
         if piece.len() == size {
-            let content = Content {
+            let content = ObjectContent {
                 bytes: piece,
                 is_whole: true,
             };
@@ -235,7 +235,7 @@ fn look_at<T>(
     })?;
     // Only a file that came in pieces, or an empty one of which none came, is not looked at yet.
     Ok(made.unwrap_or_else(|| {
-        let content = Content {
+        let content = ObjectContent {
             bytes: &gathered,
             is_whole: gathered.len() == size,
         };

@@ -107,7 +107,7 @@ pub(super) fn permission(body: &[u8]) -> Result<PermissionFields, ApiError> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Content<'v> {
+struct StoredContent<'v> {
     location: &'v str,
     code_sha256: String,
     code_size: u64,
@@ -117,7 +117,7 @@ struct Content<'v> {
 #[serde(rename_all = "PascalCase")]
 struct Version<'v> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    content: Option<Content<'v>>,
+    content: Option<StoredContent<'v>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     layer_arn: Option<String>,
     layer_version_arn: String,
@@ -155,7 +155,7 @@ impl<'v> Version<'v> {
 pub(super) fn version(version: &LayerVersion, location: &str) -> Vec<u8> {
     let digest = base64::engine::general_purpose::STANDARD.encode(version.code_sha256.0);
     to_json(&Version {
-        content: Some(Content {
+        content: Some(StoredContent {
             location,
             code_sha256: digest,
             code_size: version.code_size,

@@ -44,7 +44,7 @@ fn not_base64() -> UploadError {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
+enum ScanState {
     /// Between strings.
     Structure,
     /// In a key that may matter.
@@ -74,7 +74,7 @@ enum Value {
 #[derive(Debug)]
 pub(super) struct Upload<W> {
     to: W,
-    state: State,
+    state: ScanState,
     /// How many objects and arrays are open.
     depth: usize,
     /// Whether the outer two of them are objects.
@@ -95,7 +95,7 @@ impl<W: Write> Upload<W> {
     pub(super) fn new(to: W) -> Self {
         Self {
             to,
-            state: State::Structure,
+            state: ScanState::Structure,
             depth: 0,
             is_object: [false; 2],
             is_key: false,
@@ -114,7 +114,7 @@ impl<W: Write> Upload<W> {
     /// The archive is not base64 or cannot be written, or the rest is too long. Whether the rest is JSON is not judged here.
     pub(super) fn push(&mut self, mut bytes: &[u8]) -> Result<(), UploadError> {
         while !bytes.is_empty() {
-            if self.state == State::Archive {
+            if self.state == ScanState::Archive {
                 let end = memchr2(b'"', b'\\', bytes);
                 let (run, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
                 self.take(run)?;
@@ -139,30 +139,34 @@ impl<W: Write> Upload<W> {
 
     fn step(&mut self, byte: u8) -> Result<(), UploadError> {
         match self.state {
-            State::Archive | State::ArchiveEscape | State::ArchiveUnicode { .. } => {
+            ScanState::Archive | ScanState::ArchiveEscape | ScanState::ArchiveUnicode { .. } => {
                 return self.step_in_archive(byte);
             }
-            State::Structure => self.step_between(byte)?,
-            State::Key | State::Text => {
-                let in_key = self.state == State::Key;
+            ScanState::Structure => self.step_between(byte)?,
+            ScanState::Key | ScanState::Text => {
+                let in_key = self.state == ScanState::Key;
                 match byte {
                     b'"' => {
                         if in_key {
                             self.note_key();
                         }
-                        self.state = State::Structure;
+                        self.state = ScanState::Structure;
                     }
-                    b'\\' => self.state = State::Escape { in_key },
+                    b'\\' => self.state = ScanState::Escape { in_key },
                     _ if in_key && self.key.len() <= MAX_KEY_BYTES => self.key.push(byte),
                     _ => {}
                 }
             }
-            State::Escape { in_key } => {
+            ScanState::Escape { in_key } => {
                 // A key that is written in such a way is none of those that matter here.
                 if in_key {
                     self.key.push(b'\\');
                 }
-                self.state = if in_key { State::Key } else { State::Text };
+                self.state = if in_key {
+                    ScanState::Key
+                } else {
+                    ScanState::Text
+                };
             }
         }
         if self.rest.len() == MAX_REST_BYTES {
@@ -192,7 +196,7 @@ impl<W: Write> Upload<W> {
             b':' => self.is_key = false,
             b'"' if self.is_key && (1..=2).contains(&self.depth) => {
                 self.key.clear();
-                self.state = State::Key;
+                self.state = ScanState::Key;
             }
             b'"' if self.depth == 2 && self.value == Value::Archive => {
                 if self.has_archive {
@@ -200,9 +204,9 @@ impl<W: Write> Upload<W> {
                     return Err(ApiError::new(Code::Serialization, twice).into());
                 }
                 self.has_archive = true;
-                self.state = State::Archive;
+                self.state = ScanState::Archive;
             }
-            b'"' => self.state = State::Text,
+            b'"' => self.state = ScanState::Text,
             _ => {}
         }
         Ok(())
@@ -219,34 +223,34 @@ impl<W: Write> Upload<W> {
 
     fn step_in_archive(&mut self, byte: u8) -> Result<(), UploadError> {
         self.state = match (self.state, byte) {
-            (State::Archive, b'"') => {
+            (ScanState::Archive, b'"') => {
                 self.decode(true)?;
                 self.rest.push(byte);
-                State::Structure
+                ScanState::Structure
             }
-            (State::Archive, _) => State::ArchiveEscape,
-            (State::ArchiveEscape, b'/') => {
+            (ScanState::Archive, _) => ScanState::ArchiveEscape,
+            (ScanState::ArchiveEscape, b'/') => {
                 self.take(b"/")?;
-                State::Archive
+                ScanState::Archive
             }
             // Encoders that fold lines.
-            (State::ArchiveEscape, b'n' | b'r') => State::Archive,
-            (State::ArchiveEscape, b'u') => State::ArchiveUnicode {
+            (ScanState::ArchiveEscape, b'n' | b'r') => ScanState::Archive,
+            (ScanState::ArchiveEscape, b'u') => ScanState::ArchiveUnicode {
                 value: 0,
                 missing: 4,
             },
-            (State::ArchiveUnicode { value, missing }, digit) => {
+            (ScanState::ArchiveUnicode { value, missing }, digit) => {
                 let digit = char::from(digit).to_digit(16).ok_or_else(not_base64)?;
                 let value = value << 4 | digit;
                 if missing > 1 {
-                    State::ArchiveUnicode {
+                    ScanState::ArchiveUnicode {
                         value,
                         missing: missing - 1,
                     }
                 } else {
                     let byte = u8::try_from(value).map_err(|_| not_base64())?;
                     self.take(&[byte])?;
-                    State::Archive
+                    ScanState::Archive
                 }
             }
             _ => return Err(not_base64()),

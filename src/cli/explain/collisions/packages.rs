@@ -9,7 +9,7 @@ use slashopt::entry::{Kind, Object};
 use slashopt::merge::Origin;
 use slashopt::packages::{Cure, Ecosystem, Package, PackageId, PackageSet, SharedClasses, State};
 
-use super::report::Found;
+use super::report::CollisionReport;
 use crate::cli::output::json as shape;
 use crate::cli::output::report::Paint;
 use crate::cli::output::words::{count, count_bytes, listed};
@@ -19,7 +19,7 @@ const CAP: usize = 20;
 
 /// The packages of which there are several.
 #[derive(Clone, Copy)]
-pub(crate) struct Contests<'a>(pub(crate) Found<'a>);
+pub(crate) struct Contests<'a>(pub(crate) CollisionReport<'a>);
 
 /// One name, and the packages of that name.
 #[derive(Clone, Copy)]
@@ -34,7 +34,7 @@ struct Contest<'a> {
 
 impl<'a> Contests<'a> {
     fn all(self) -> impl Iterator<Item = Contest<'a>> {
-        let Found {
+        let CollisionReport {
             packages,
             explanation,
             ..

@@ -8,7 +8,7 @@ use slashopt::runtime::Runtime;
 
 /// Everything that is known of the collisions of a stack.
 #[derive(Clone, Copy)]
-pub(crate) struct Found<'a> {
+pub(crate) struct CollisionReport<'a> {
     pub(crate) loaded: &'a LoadedStack,
     pub(crate) tree: &'a MergedTree<'a>,
     pub(crate) collisions: &'a Collisions,

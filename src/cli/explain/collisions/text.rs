@@ -9,7 +9,7 @@ use slashopt::merge::Origin;
 use slashopt::path::{Escaped, LayerPath};
 
 use super::packages::Contests;
-use super::report::Found;
+use super::report::CollisionReport;
 use crate::cli::output::report::Paint;
 use crate::cli::output::words::{count, count_bytes, legend, listed};
 
@@ -20,7 +20,7 @@ const DIRECTORIES: usize = 10;
 /// How many files of one directory.
 const FILES: usize = 5;
 
-pub(crate) fn text(found: Found<'_>, names_all: bool, paint: Paint) -> String {
+pub(crate) fn text(found: CollisionReport<'_>, names_all: bool, paint: Paint) -> String {
     let mut text = totals(found);
     text.push_str(&legend(&found.loaded.stack));
     if let Some(runtime) = found.runtime {
@@ -39,7 +39,7 @@ pub(crate) fn text(found: Found<'_>, names_all: bool, paint: Paint) -> String {
 }
 
 /// One line, also where there is nothing.
-fn totals(found: Found<'_>) -> String {
+fn totals(found: CollisionReport<'_>) -> String {
     let counts = found.collisions.counts;
     let paths = match found.collisions.all.len() {
         1 => "1 path collides".to_owned(),
@@ -57,7 +57,7 @@ fn totals(found: Found<'_>) -> String {
     )
 }
 
-fn put_conflicts(text: &mut String, found: Found<'_>, names_all: bool, paint: Paint) {
+fn put_conflicts(text: &mut String, found: CollisionReport<'_>, names_all: bool, paint: Paint) {
     let conflicts: Vec<&Collision> = found
         .collisions
         .all
@@ -107,7 +107,7 @@ fn put_conflicts(text: &mut String, found: Found<'_>, names_all: bool, paint: Pa
     }
 }
 
-fn put_files(text: &mut String, found: Found<'_>, names_all: bool, paint: Paint) {
+fn put_files(text: &mut String, found: CollisionReport<'_>, names_all: bool, paint: Paint) {
     let explained = found.explanation.set_of.iter();
     let matter = found.collisions.all.iter().zip(explained);
     let matter = matter
@@ -159,7 +159,7 @@ fn put_files(text: &mut String, found: Found<'_>, names_all: bool, paint: Paint)
 }
 
 /// The collisions of one directory.
-fn put_directory(text: &mut String, found: Found<'_>, group: &[&Collision], most: usize) {
+fn put_directory(text: &mut String, found: CollisionReport<'_>, group: &[&Collision], most: usize) {
     let Some(first) = group.first() else {
         return;
     };
@@ -184,7 +184,7 @@ fn put_directory(text: &mut String, found: Found<'_>, group: &[&Collision], most
 }
 
 /// `layer 2 (12 bytes) over layer 1 (10 bytes)`, with modes where they differ.
-fn sides(found: Found<'_>, collision: &Collision) -> String {
+fn sides(found: CollisionReport<'_>, collision: &Collision) -> String {
     let mode = |origin: Origin| found.tree.object_of(origin).mode;
     let of_winner = mode(collision.winner);
     let names_mode = collision
@@ -208,7 +208,7 @@ fn sides(found: Found<'_>, collision: &Collision) -> String {
     format!("{winner}{at} over {}", listed(&losers))
 }
 
-fn side(found: Found<'_>, origin: Origin, names_mode: bool) -> String {
+fn side(found: CollisionReport<'_>, origin: Origin, names_mode: bool) -> String {
     let object = found.tree.object_of(origin);
     let mut what = match object.kind {
         Kind::Directory => "directory".to_owned(),

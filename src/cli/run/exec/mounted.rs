@@ -7,7 +7,7 @@ use nix::sys::stat::fstat;
 use nix::unistd::geteuid;
 
 use slashopt::environment::VAR_TASK;
-use slashopt::host::exec::namespace::{Setting, Space, enter};
+use slashopt::host::exec::namespace::{MountRequest, Namespace, enter};
 use slashopt::host::exec::probe::{Extractable, extractable};
 use slashopt::host::mount::{Calls, Lower, MountError};
 
@@ -23,7 +23,7 @@ use crate::cli::run::mount_advice::{self, Attempt};
 const SOURCE: &str = "slashopt";
 
 /// What a command is to stand on.
-pub(crate) struct Wanted<'w> {
+pub(crate) struct ExecRootRequest<'w> {
     pub(crate) arguments: &'w ExecArgs,
     pub(crate) at: &'w Path,
     pub(crate) task_root: Option<&'w Path>,
@@ -32,18 +32,18 @@ pub(crate) struct Wanted<'w> {
 }
 
 /// What a command stands on.
-pub(crate) struct Ground {
+pub(crate) struct ExecRoot {
     /// The namespace that was entered, unless the layers were extracted.
-    pub(crate) space: Option<Space>,
+    pub(crate) namespace: Option<Namespace>,
     /// Where the function's code is to be found, if there is some.
     pub(crate) task_root: Option<PathBuf>,
     /// What keeps the trees in the cache as long as they are open.
     pub(crate) locks: Vec<OwnedFd>,
 }
 
-impl Ground {
+impl ExecRoot {
     /// Mounts the layers, or extracts them where nothing can be mounted, and says so.
-    pub(crate) fn lay(wanted: &Wanted<'_>, report: &Report) -> Result<Self, Failure> {
+    pub(crate) fn prepare(wanted: &ExecRootRequest<'_>, report: &Report) -> Result<Self, Failure> {
         let mut attempts = Vec::new();
         match wanted.mount(&mut attempts, report)? {
             Some(ground) => Ok(ground),
@@ -52,50 +52,50 @@ impl Ground {
     }
 }
 
-impl Wanted<'_> {
+impl ExecRootRequest<'_> {
     /// Mounts the layers in a namespace of our own; nothing if that is not possible, and why.
     fn mount(
         &self,
         attempts: &mut Vec<Attempt>,
         report: &Report,
-    ) -> Result<Option<Ground>, Failure> {
-        let space = match enter(Space::Mount) {
-            Ok(()) => Space::Mount,
+    ) -> Result<Option<ExecRoot>, Failure> {
+        let namespace = match enter(Namespace::Mount) {
+            Ok(()) => Namespace::Mount,
             Err(error) => {
-                attempts.push(Attempt::new(Space::Mount, error));
-                Space::User
+                attempts.push(Attempt::new(Namespace::Mount, error));
+                Namespace::User
             }
         };
         // Before anything is built in vain, a child tries it with nothing to mount.
         let mut refusal = None;
         let mut is_worth_it = || {
-            refusal = self.setting(&[]).try_out(space).err();
+            refusal = self.mount_request(&[]).try_out(namespace).err();
             refusal.is_none()
         };
         let Some(prepared) = self.prepare(report, &mut is_worth_it)? else {
-            attempts.extend(refusal.map(|error| Attempt::new(space, error)));
+            attempts.extend(refusal.map(|error| Attempt::new(namespace, error)));
             return Ok(None);
         };
-        let setting = self.setting(&prepared.lowers);
-        let furnished = match space {
-            Space::Mount => setting.furnish(space),
-            Space::User => {
+        let request = self.mount_request(&prepared.lowers);
+        let mounted = match namespace {
+            Namespace::Mount => request.mount_all(namespace),
+            Namespace::User => {
                 self.judge_owner(&prepared.lowers)?;
                 if self.has_another_way() {
-                    setting.furnish_and_enter()
+                    request.mount_all_and_enter()
                 } else {
-                    enter(space).and_then(|()| setting.furnish(space))
+                    enter(namespace).and_then(|()| request.mount_all(namespace))
                 }
             }
         };
-        match furnished {
-            Ok(furnished) => Ok(Some(Ground {
-                space: Some(space),
-                task_root: self.task_root(furnished.without_task.as_ref(), report),
+        match mounted {
+            Ok(mounted) => Ok(Some(ExecRoot {
+                namespace: Some(namespace),
+                task_root: self.task_root(mounted.without_task.as_ref(), report),
                 locks: prepared.locks,
             })),
             Err(error) => {
-                attempts.push(Attempt::new(space, error));
+                attempts.push(Attempt::new(namespace, error));
                 Ok(None)
             }
         }
@@ -124,8 +124,8 @@ impl Wanted<'_> {
         })
     }
 
-    fn setting<'s>(&'s self, lowers: &'s [Lower]) -> Setting<'s> {
-        Setting {
+    fn mount_request<'s>(&'s self, lowers: &'s [Lower]) -> MountRequest<'s> {
+        MountRequest {
             lowers,
             target: self.at,
             keeps_host: self.arguments.keep_host,
@@ -169,7 +169,7 @@ impl Wanted<'_> {
     }
 
     /// Extracts the layers where they cannot be mounted, if there is room for them that is nobody else's.
-    fn extract(&self, attempts: &[Attempt], report: &Report) -> Result<Ground, Failure> {
+    fn extract(&self, attempts: &[Attempt], report: &Report) -> Result<ExecRoot, Failure> {
         let why = mount_advice::reasons(attempts);
         let at = self.at.display();
         if self.arguments.require_mount {
@@ -179,8 +179,8 @@ impl Wanted<'_> {
             )
             .hint(mount_advice::cure(attempts)));
         }
-        let ground = Ground {
-            space: None,
+        let ground = ExecRoot {
+            namespace: None,
             task_root: self.task_root.map(Path::to_owned),
             locks: Vec::new(),
         };

@@ -15,7 +15,7 @@ use super::trees::{MANIFESTS, RECORDS, TREES};
 use crate::host::error::Admitted;
 
 /// A tree that is to be built.
-pub(super) struct Draft<'d> {
+pub(super) struct PlannedTree<'d> {
     pub(super) key: TreeKey,
     pub(super) loaded: &'d LoadedStack,
     pub(super) tree: &'d MergedTree<'d>,
@@ -28,7 +28,7 @@ pub(super) struct Draft<'d> {
 
 impl Builder<'_> {
     /// Builds a tree and renames it to its name; what was accepted under `--lenient` meanwhile.
-    pub(super) fn publish(&mut self, draft: &Draft<'_>) -> Result<Vec<Admitted>, HostError> {
+    pub(super) fn publish(&mut self, draft: &PlannedTree<'_>) -> Result<Vec<Admitted>, HostError> {
         let content = draft.key.digest;
         let destination = self.destination(&draft.key.name(), &content)?;
         let extraction = Extraction {
@@ -69,7 +69,7 @@ impl Builder<'_> {
     /// Writes down what was built: from now on it is there.
     pub(super) fn record(
         &self,
-        draft: &Draft<'_>,
+        draft: &PlannedTree<'_>,
         published: Vec<Admitted>,
         manifest: &[u8],
     ) -> Result<(), HostError> {
