@@ -1,10 +1,10 @@
 //! Archives that ask for more than they are worth: each is refused, and the program stays small while it does so. Time and memory
 //! are printed; only the memory is held, because time is the machine's.
 
-use std::process::Command;
 use std::time::Instant;
 
 use crate::support::command::{Sandbox, skip_without};
+use crate::support::machine::tool;
 use crate::support::zip::{Archive, Field, archive, crc32, deflate, extra, file, link};
 
 /// Most resident memory that refusing a bomb may take, in KiB.
@@ -44,7 +44,7 @@ fn is_refused_within(most_kib: u64, bomb: &[u8], options: &[&str], sentence: &st
         return;
     }
     let started = Instant::now();
-    let output = Command::new("python3")
+    let output = tool("python3")
         .args(["-c", MEASURE, env!("CARGO_BIN_EXE_slashopt")])
         .args(arguments())
         .current_dir(sandbox.work())
@@ -191,7 +191,7 @@ fn the_bomb_of_the_test_is_a_bomb() {
     let sandbox = Sandbox::new();
     sandbox.write("bomb.zip", quoting_bomb());
     for name in ["0000", "0249"] {
-        let tested = Command::new("unzip")
+        let tested = tool("unzip")
             .args(["-tq", "bomb.zip", name])
             .current_dir(sandbox.work())
             .output()

@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
-use std::process::Command;
 
 use crate::support::command::{
     Checked, Finished, Invocation, Sandbox, Tmpfs, skip_unless_root, skip_without,
 };
+use crate::support::machine::tool;
 use crate::support::strace::{WITHOUT_OPENAT2, skip_without_strace, traced};
 use crate::support::tree::Tree;
 use crate::support::zip::{Archive, archive, directory, file, link};
@@ -82,7 +82,7 @@ fn a_layer_is_named_by_the_digest_of_its_bytes() {
     }
     let added = add(&sandbox, &["a.zip", "b.zip"]).run().success();
     for (digest, name) in digests(&added).iter().zip(["a.zip", "b.zip"]) {
-        let summed = Command::new("sha256sum")
+        let summed = tool("sha256sum")
             .arg(sandbox.path(name))
             .output()
             .expect("sha256sum runs");
@@ -356,7 +356,7 @@ fn a_directory_is_kept_as_it_was() {
     Tree::read(&tree_path(&sandbox, &digest)).assert_is(&before);
     // Wherever it is, it is the same layer; and another one as soon as anything in it changes.
     if !skip_without("cp") {
-        let copied = Command::new("cp")
+        let copied = tool("cp")
             .args(["-a", "layer", "copy"])
             .current_dir(sandbox.work())
             .status();
@@ -598,7 +598,7 @@ fn a_cache_on_a_file_system_that_is_mounted_read_only_serves_what_is_in_it() {
         return;
     };
     let added = digests(&add(&sandbox, &["a.zip", "b.zip"]).run().success());
-    let remounted = Command::new("mount")
+    let remounted = tool("mount")
         .args(["-o", "remount,ro"])
         .arg(sandbox.path("cache"))
         .status();

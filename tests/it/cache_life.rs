@@ -12,6 +12,7 @@ use slashopt::host::read::input::LayerInput;
 use slashopt::host::system::cache_folder::CacheFolder;
 
 use crate::support::command::{Finished, Invocation, Sandbox, skip_unless_root, skip_without};
+use crate::support::machine::tool;
 use crate::support::strace::{injected, skip_without_strace, traced};
 use crate::support::tree::Tree;
 use crate::support::zip::{archive, file};
@@ -79,7 +80,7 @@ struct Holder {
 impl Holder {
     fn start(sandbox: &Sandbox, layers: &[&str]) -> Self {
         Self::of(
-            Command::new(std::env::current_exe().expect("we have a path")),
+            tool(std::env::current_exe().expect("we have a path")),
             sandbox,
             layers,
         )
@@ -87,7 +88,7 @@ impl Holder {
 
     /// The same, started by the words of another command.
     fn under(words: &[&str], sandbox: &Sandbox, layers: &[&str]) -> Self {
-        let mut command = Command::new(words[0]);
+        let mut command = tool(words[0]);
         command
             .args(&words[1..])
             .arg(std::env::current_exe().expect("we have a path"));

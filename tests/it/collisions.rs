@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -13,6 +12,7 @@ use crate::model::{Class, Merge, OnTypeConflict, merge};
 use crate::properties::{Layer, config, entries, followed, stack};
 use crate::real_layers::{five, real};
 use crate::support::command::{Finished, Sandbox, skip_without, without_colours};
+use crate::support::machine::tool;
 use crate::support::shown;
 use crate::support::zip::{Archive, Field, archive, file, link};
 
@@ -572,7 +572,7 @@ fn the_cure_that_is_printed_cures() {
     let before = text(&sandbox, "1.zip 2.zip --runtime python3.12");
     let mut lines = before.lines().skip_while(|line| !line.contains("cure: "));
     let command = lines.nth(1).expect("a command follows the advice").trim();
-    let done = Command::new("sh")
+    let done = tool("sh")
         .args(["-c", command])
         .current_dir(sandbox.work())
         .output()
@@ -591,7 +591,7 @@ fn read_by_python(csv: &str) -> Vec<Vec<String>> {
     let script = "import csv, io, json, sys
 text = io.TextIOWrapper(sys.stdin.buffer, encoding='utf-8', newline='')
 print(json.dumps(list(csv.reader(text, strict=True))))";
-    let mut child = Command::new("python3")
+    let mut child = tool("python3")
         .args(["-c", script])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
@@ -713,7 +713,7 @@ for name, objects in seen.items():
     if found:
         classes[name] = rank[max(found)]
 print(json.dumps(classes))";
-    let output = Command::new("python3")
+    let output = tool("python3")
         .args(["-c", script])
         .args(layers)
         .output()
@@ -748,7 +748,7 @@ fn two_versions_of_a_real_package_over_one_another_are_a_sentence() {
     let sandbox = Sandbox::new();
     // The older layer as it would have been made for the folder that the newer one has.
     let unpacked = sandbox.mkdir("old", 0o755);
-    let status = Command::new("unzip")
+    let status = tool("unzip")
         .arg("-q")
         .arg(real("python-requests-old"))
         .arg("-d")

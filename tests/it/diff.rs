@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use crate::model::{OnTypeConflict, merge};
 use crate::properties::{Layer, config, entries, stack};
 use crate::real_layers::{printed, real};
 use crate::support::command::{Finished, Sandbox, skip_without, without_colours};
+use crate::support::machine::tool;
 use crate::support::tree::{Node, Tree};
 use crate::support::zip::{Archive, Entry, Field, archive, crc32, directory, file, link};
 
@@ -495,7 +496,7 @@ fn bytes_of(path: &Value, bytes: &Value) -> Vec<u8> {
     let Some(encoded) = bytes.as_str() else {
         return path.as_str().expect("a path").into();
     };
-    let mut child = Command::new("base64")
+    let mut child = tool("base64")
         .arg("-d")
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
@@ -599,7 +600,7 @@ fn extract(sandbox: &Sandbox, layers: &[String], into: &str) {
 }
 
 fn judged_by(sandbox: &Sandbox, command: &[&str]) -> Output {
-    Command::new(command[0])
+    tool(command[0])
         .args(&command[1..])
         .args(["left", "right"])
         .current_dir(sandbox.work())
@@ -698,7 +699,7 @@ proptest! {
 /// Unpacks an archive with Info-ZIP.
 fn unzip(sandbox: &Sandbox, layer: &Path, into: &str) -> PathBuf {
     let place = sandbox.path(into);
-    let status = Command::new("unzip")
+    let status = tool("unzip")
         .args(["-q", "-d"])
         .arg(&place)
         .arg(layer)
@@ -718,7 +719,7 @@ for folder, folders, files in os.walk(sys.argv[1]):
         for one in importlib.metadata.distributions(path=[folder]):
             found[one.metadata['Name']] = one.version
 print(json.dumps(found))";
-    let listed = printed(Command::new("python3").args(["-c", script]).arg(directory));
+    let listed = printed(tool("python3").args(["-c", script]).arg(directory));
     serde_json::from_str(&listed).expect("it is JSON")
 }
 

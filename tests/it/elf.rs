@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
@@ -12,6 +11,7 @@ use slashopt::elf::{Class, Elf, Kind, Machine, Version};
 use crate::properties::config;
 use crate::real_layers::every_layer;
 use crate::support::command::{Sandbox, skip_without};
+use crate::support::machine::tool;
 use crate::support::shown;
 
 /// Compiles C and gives the bytes of what comes out.
@@ -19,7 +19,7 @@ pub(crate) fn compiled(source: &str, options: &[&str]) -> Vec<u8> {
     let sandbox = Sandbox::new();
     let code = sandbox.write("source.c", source);
     let out = sandbox.path("out");
-    let output = Command::new("gcc")
+    let output = tool("gcc")
         .arg("-o")
         .arg(&out)
         .arg(code)
@@ -189,7 +189,7 @@ fn every_file_of_the_real_layers_reads_as_binutils_read_it() {
                 assert!(!bytes.starts_with(b"\x7fELF"), "{}", path.display());
                 continue;
             };
-            let output = Command::new("readelf")
+            let output = tool("readelf")
                 .args(["-W", "-d", "-V", "-l", "-h"])
                 .arg(&path)
                 .env("LC_ALL", "C")

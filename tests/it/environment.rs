@@ -5,15 +5,14 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
+use crate::support::machine::{PATH, path, scratch, tool};
 use serde_json::{Value, json};
-
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// The program with a known environment and nothing else.
 fn slashopt(arguments: &[&OsStr], variables: &[(&str, &OsStr)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_slashopt"))
+    tool(env!("CARGO_BIN_EXE_slashopt"))
         .arg("env")
         .args(arguments)
         .env_clear()
@@ -71,14 +70,16 @@ fn write(path: &Path, content: &[u8]) {
     fs::write(path, content).expect("a file can be written");
 }
 
-fn scratch() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a temporary directory can be made")
+/// A path at which there is nothing, as the directory is the test's own.
+fn absent_from(directory: &tempfile::TempDir, name: &str) -> String {
+    let path = directory.path().join(name);
+    path.to_str().expect("text").to_owned()
 }
 
 /// Runs a script in a shell with the given variables; gives what it printed, and it must succeed.
 #[track_caller]
 fn shell(shell: &str, script: &[u8], variables: &[(&str, &OsStr)]) -> Vec<u8> {
-    let output = Command::new(shell)
+    let output = tool(shell)
         .arg("-c")
         .arg(OsStr::from_bytes(script))
         .env_clear()
@@ -118,19 +119,12 @@ fn weird_names() -> Vec<OsString> {
 #[test]
 fn a_shell_gets_the_same_value_however_often_and_in_whatever_root() {
     let scratch = scratch();
+    let absent = absent_from(&scratch, "absent task");
     for name in weird_names() {
         let root = scratch.path().join(&name);
         tree(&root, &["bin/x", "lib/x", "python/x"]);
         let task_root = root.join("task");
-        let script = printed(
-            &root,
-            &[
-                "--runtime",
-                "python3.12",
-                "--task-root",
-                "/nonexistent task",
-            ],
-        );
+        let script = printed(&root, &["--runtime", "python3.12", "--task-root", &absent]);
         let twice = [
             b"set -eu\n".as_slice(),
             &script,
@@ -221,9 +215,10 @@ fn the_shells_own_path_is_extended_once_and_without_empty_elements() {
 fn the_library_path_names_the_systems_directories_before_the_layers() {
     let root = scratch();
     tree(root.path(), &["lib/libcrypto.so.3"]);
+    let absent = absent_from(&root, "absent");
     let script = printed(
         root.path(),
-        &["--runtime", "python3.12", "--task-root", "/nonexistent"],
+        &["--runtime", "python3.12", "--task-root", &absent],
     );
     let script = [script, b"printf '%s' \"$LD_LIBRARY_PATH\"".to_vec()].concat();
     let found = shell("sh", &script, &[("LD_LIBRARY_PATH", OsStr::new("/mine"))]);
@@ -233,7 +228,7 @@ fn the_library_path_names_the_systems_directories_before_the_layers() {
     let last = root.path().join("lib").display().to_string();
     assert_eq!(
         elements[elements.len() - 3..],
-        ["/nonexistent", "/nonexistent/lib", &last]
+        [absent.clone(), format!("{absent}/lib"), last]
     );
     let systems = &elements[1..elements.len() - 3];
     assert!(
@@ -261,10 +256,10 @@ fn nothing_is_run_by_what_is_assigned() {
     let found = shell("sh", &script, &[("PATH", OsStr::new(PATH))]);
     assert_eq!(String::from_utf8_lossy(&found), value);
     assert!(!marker.exists());
-    let (status, error) = failure(&["--runtime=java21", "--env=x;touch /tmp/y=1"], &[]);
+    let (status, error) = failure(&["--runtime=java21", "--env=x;touch y=1"], &[]);
     assert_eq!(status, 2);
     assert!(
-        error.starts_with("error: cannot print as sh: variable `x;touch /tmp/y`: "),
+        error.starts_with("error: cannot print as sh: variable `x;touch y`: "),
         "{error}"
     );
 }
@@ -272,6 +267,7 @@ fn nothing_is_run_by_what_is_assigned() {
 #[test]
 fn null_separated_variables_begin_with_the_base_path_and_hold_any_bytes() {
     let scratch = scratch();
+    let absent = absent_from(&scratch, "absent");
     for name in weird_names() {
         let root = scratch.path().join(&name);
         tree(&root, &["bin/x", "java/lib/a.jar", "java/lib/b.jar"]);
@@ -284,7 +280,7 @@ fn null_separated_variables_begin_with_the_base_path_and_hold_any_bytes() {
             "--base-path",
             "/a:/b:",
             "--task-root",
-            "/t",
+            &absent,
         ];
         let out = printed(&root, &arguments);
         assert_eq!(out.last(), Some(&0));
@@ -299,7 +295,11 @@ fn null_separated_variables_begin_with_the_base_path_and_hold_any_bytes() {
             below(b"java/lib/b.jar"),
             below(b"java/lib/c\xff.jar"),
         ];
-        let class_path = [b"CLASSPATH=/t/:".to_vec(), jars.join(&b':')].concat();
+        let class_path = [
+            format!("CLASSPATH={absent}/:").into_bytes(),
+            jars.join(&b':'),
+        ]
+        .concat();
         assert_eq!(
             out.split(|byte| *byte == 0).collect::<Vec<_>>(),
             [path, class_path, Vec::new()]
@@ -319,7 +319,7 @@ fn without_a_base_path_the_standard_one_is_used_and_not_the_callers() {
             "--format",
             "docker",
             "--task-root",
-            "/nonexistent",
+            &absent_from(&root, "absent"),
         ],
     );
     let bin = root.path().join("bin");
@@ -361,7 +361,7 @@ fn dotenv_is_read_alike_by_a_shell_and_by_node_or_refused() {
             "{value:?}"
         );
         if let Some(node) = found("node") {
-            let output = Command::new(node)
+            let output = tool(node)
                 .arg(format!("--env-file={}", file.display()))
                 .args(["-e", "process.stdout.write(process.env.VALUE)"])
                 .env_clear()
@@ -408,6 +408,7 @@ fn docker_takes_values_as_they_are_and_no_line_breaks() {
 fn json_has_the_documented_shape_with_sorted_keys() {
     let root = scratch();
     tree(root.path(), &["python/x"]);
+    let absent = absent_from(&root, "absent");
     let arguments = [
         "--runtime",
         "python3.12",
@@ -416,7 +417,7 @@ fn json_has_the_documented_shape_with_sorted_keys() {
         "--base-path",
         "/bin",
         "--task-root",
-        "/nonexistent",
+        &absent,
     ];
     let out = printed(root.path(), &arguments);
     let value: Value = serde_json::from_slice(&out).expect("JSON");
@@ -425,10 +426,10 @@ fn json_has_the_documented_shape_with_sorted_keys() {
         "schema_version": 1,
         "runtime": "python3.12",
         "target": "host",
-        "variables": {"PATH": "/bin", "PYTHONPATH": format!("/nonexistent:{python}")},
+        "variables": {"PATH": "/bin", "PYTHONPATH": format!("{absent}:{python}")},
         "search_paths": [
             {"variable": "PATH", "directory": "/bin", "exists": null, "provided_by": []},
-            {"variable": "PYTHONPATH", "directory": "/nonexistent", "exists": false, "provided_by": []},
+            {"variable": "PYTHONPATH", "directory": absent, "exists": false, "provided_by": []},
             {"variable": "PYTHONPATH", "directory": python, "exists": true, "provided_by": []},
         ],
     });
@@ -605,8 +606,9 @@ fn what_the_caller_loses_is_a_warning_that_quiet_hides() {
 
 #[test]
 fn an_explanation_says_of_every_directory_why_it_is_there() {
-    let root = scratch();
-    let root = root.path();
+    let scratch = scratch();
+    let absent = absent_from(&scratch, "absent");
+    let root = scratch.path();
     tree(root, &["python/x"]);
     let out = printed(
         root,
@@ -615,7 +617,7 @@ fn an_explanation_says_of_every_directory_why_it_is_there() {
             "python3.12",
             "--explain",
             "--task-root",
-            "/nonexistent",
+            &absent,
         ],
     );
     let text = String::from_utf8(out)
@@ -630,7 +632,7 @@ fn an_explanation_says_of_every_directory_why_it_is_there() {
         assert!(text.lines().any(|one| one == line), "{line}\n{text}");
     }
     for words in [
-        vec!["/nonexistent", "missing", "the", "function's", "code"],
+        vec!["ROOT/absent", "missing", "the", "function's", "code"],
         vec!["ROOT/python", "exists", "the", "layers"],
         vec![
             "ROOT/bin",
@@ -652,8 +654,7 @@ fn an_explanation_says_of_every_directory_why_it_is_there() {
 
 /// A program of this machine, if it has it.
 fn found(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
+    std::env::split_paths(&path())
         .map(|directory| directory.join(program))
         .find(|one| one.exists())
 }
@@ -669,7 +670,7 @@ fn under_environment(
     let task_root = task_root.to_str().expect("text");
     let script = printed(root, &["--runtime", runtime, "--task-root", task_root]);
     let script = [script.as_slice(), b"exec \"$@\""].concat();
-    let output = Command::new("sh")
+    let output = tool("sh")
         .arg("-c")
         .arg(OsStr::from_bytes(&script))
         .arg("sh")

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::command::{Checked, Sandbox, skip_unless_root};
+use crate::support::machine::tool;
 use crate::support::zip::{
     Archive, ENCRYPTED, Entry, Field, S_IFIFO, archive, directory, file, link,
 };
@@ -88,9 +89,7 @@ mod the_layer_as_a_whole {
     #[test]
     fn a_fifo_is_not_waited_for() {
         let sandbox = sandbox();
-        let made = std::process::Command::new("mkfifo")
-            .arg(sandbox.path("deps.zip"))
-            .status();
+        let made = tool("mkfifo").arg(sandbox.path("deps.zip")).status();
         if !made.is_ok_and(|status| status.success()) {
             eprintln!("skipped: there is no `mkfifo`");
             return;

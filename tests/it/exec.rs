@@ -4,10 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::process::Command;
 
 use crate::support::command::{Checked, Finished, Invocation, NOBODY, Sandbox, skip_unless_root};
-use crate::support::restricted::{as_in_docker, skip_unless_allowed};
+use crate::support::machine::tool;
+use crate::support::restricted::{as_in_docker, skip_unless_allowed, with_its_own_var};
 use crate::support::strace::{injected, skip_without_strace, traced};
 use crate::support::zip::{archive, directory, file, link};
 
@@ -62,8 +62,7 @@ impl User {
         match self {
             // Where root may make `/var/task`, it is not this machine's.
             Self::Root if arguments.contains(&"--task-root") => {
-                let private = "mount -t tmpfs tmpfs /var && exec \"$@\"";
-                command.under(["unshare", "--mount", "sh", "-c", private, "sh"])
+                command.under(with_its_own_var(sandbox, ""))
             }
             Self::Root => command,
             Self::Nobody => command.by_nobody(),
@@ -500,11 +499,11 @@ fn what_belongs_to_another_user_is_not_made_writable() {
 #[test]
 fn in_an_image_with_a_bootstrap_the_bootstrap_gets_what_it_expects() {
     let Some(sandbox) = sandbox() else { return };
-    let image = "mount -t tmpfs tmpfs /var && mkdir /var/runtime && : >/var/runtime/bootstrap && exec \"$@\"";
+    let image = "mkdir /var/runtime && : >/var/runtime/bootstrap";
     let arguments = ["one.zip", "two.zip", "--runtime", "python3.12", "--", "env"];
     let seen = User::Root
         .exec(&sandbox, &arguments)
-        .under(["unshare", "--mount", "sh", "-c", image, "sh"])
+        .under(with_its_own_var(&sandbox, image))
         .run()
         .success();
     let has = |line: &str| seen.stdout().lines().any(|one| one == line);
@@ -700,14 +699,13 @@ fn a_task_root_is_seen_also_where_the_layers_could_be_extracted() {
     ];
     let become_nobody =
         format!("exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups \"$@\"");
-    let without_task = format!("mount -t tmpfs tmpfs /var && {become_nobody}");
-    let with_task = format!("mount -t tmpfs tmpfs /var && mkdir /var/task && {become_nobody}");
+    let without_task = become_nobody.clone();
+    let with_task = format!("mkdir /var/task && {become_nobody}");
     for machine in [&with_task, &without_task] {
         for _cold_then_warm in 0..2 {
             let command = sandbox.command(arguments).copied();
-            let machine = ["unshare", "--mount", "sh", "-c", machine, "sh"];
             let seen = command
-                .under(machine)
+                .under(with_its_own_var(&sandbox, machine))
                 .env("SLASHOPT_NO_HOOKS", "true")
                 .run();
             let seen = seen.success().stderr_lacks("extracted");
@@ -1058,7 +1056,7 @@ fn there_is_one_thread_until_the_command_starts() {
 
 /// A layer with its digest: what was written this moment is not believed to be what was read in it.
 fn with_digest(sandbox: &Sandbox, layer: &str) -> String {
-    let output = Command::new("sha256sum")
+    let output = tool("sha256sum")
         .arg(sandbox.path(layer))
         .output()
         .expect("sha256sum is there");
@@ -1188,7 +1186,7 @@ fn a_running_command_loses_no_file_and_leaves_no_lock() {
             .count()
     };
     assert_ne!(trees(), 0);
-    let pruned = Command::new("sh").args(["-c", &prune]).status();
+    let pruned = tool("sh").args(["-c", &prune]).status();
     assert!(pruned.is_ok_and(|status| status.success()));
     assert_eq!(trees(), 0, "nobody holds a lock any more");
 }

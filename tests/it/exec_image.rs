@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use crate::support::bare::install;
 use crate::support::command::{Sandbox, skip_unless_root, skip_without};
+use crate::support::machine::tool;
 use crate::support::restricted::{as_in_docker, skip_unless_allowed};
 use crate::support::zip::{archive, file};
 
@@ -32,9 +33,7 @@ fn image(sandbox: &Sandbox) -> Option<PathBuf> {
     for name in ["layers", "opt", "proc", "dev", "var", "var/cache"] {
         sandbox.mkdir(format!("image/{name}"), 0o755);
     }
-    let found = Command::new("sh")
-        .args(["-c", "command -v busybox"])
-        .output();
+    let found = tool("sh").args(["-c", "command -v busybox"]).output();
     let busybox = String::from_utf8(found.ok()?.stdout).ok()?;
     install(&root, busybox.trim(), "bin/busybox")?;
     install(
@@ -68,7 +67,7 @@ fn image(sandbox: &Sandbox) -> Option<PathBuf> {
 /// Starts a command in the image, which is entered by these words.
 fn started(root: &Path, entered: &[OsString], command: &[&str]) -> Output {
     let (program, rest) = entered.split_first().expect("there is a program");
-    Command::new(program)
+    tool(program)
         .args(rest)
         .args(command)
         .current_dir(root)

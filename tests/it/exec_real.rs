@@ -3,10 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::Command;
 
 use crate::real_layers::real;
 use crate::support::command::{Sandbox, skip_unless_root, skip_without};
+use crate::support::machine::{PATH, tool};
 use crate::support::zip::{archive, link};
 
 /// A sandbox in which nobody can read the layers and keep a cache.
@@ -57,9 +57,9 @@ fn version(command: &[&str]) -> Option<String> {
     if skip_without(command[0]) {
         return None;
     }
-    let output = Command::new(command[0])
+    let output = tool(command[0])
         .args(&command[1..])
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("PATH", PATH)
         .output()
         .ok()?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -127,11 +127,7 @@ fn java_loads_classes_from_jars() {
          System.out.println(Class.forName(name).getProtectionDomain().getCodeSource().getLocation().getPath()); } }",
     );
     let code = sandbox.mkdir("code", 0o755);
-    let compiled = Command::new("javac")
-        .arg("-d")
-        .arg(&code)
-        .arg(source)
-        .status();
+    let compiled = tool("javac").arg("-d").arg(&code).arg(source).status();
     assert!(compiled.is_ok_and(|status| status.success()));
     let classes = "cd code && CLASSPATH=$PWD:$CLASSPATH exec java Probe org.apache.commons.lang3.StringUtils com.google.gson.Gson";
     let seen = printed(&sandbox, &layers, "java21", &["sh", "-c", classes]);

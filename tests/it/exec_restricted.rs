@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
 use crate::support::bare::install;
 use crate::support::command::{Finished, Sandbox, skip_unless_root, skip_without};
+use crate::support::machine::tool;
 use crate::support::restricted::{
     as_in_docker, as_on_an_old_kernel, filtered, skip_unless_allowed, without_namespaces,
 };
@@ -172,7 +172,7 @@ fn a_restart_reads_no_archive() {
     );
     sandbox.tree("opt").assert_is(&root);
     // What is not as it was left is looked at again.
-    let unfinished = Command::new("setfattr")
+    let unfinished = tool("setfattr")
         .args([
             "-n",
             "user.slashopt.root",
@@ -484,7 +484,7 @@ fn the_cure_fits_the_cause() {
 /// Runs a command of the only layer there, in a bare root that is entered by these words.
 fn starts_in_bare_root(root: &Path, entered_by: &[&str]) -> (String, String) {
     let (program, words) = entered_by.split_first().expect("there is a program");
-    let output = Command::new(program)
+    let output = tool(program)
         .args(words)
         .args([
             "/slashopt",

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use crate::properties::{config, stack};
 use crate::support::command::{Sandbox, skip_unless_root};
+use crate::support::machine::tool;
 use crate::support::zip::{Entry, archive, directory, file, link};
 
 /// Lists all that can be told of a tree, and reads every file that may be read.
@@ -47,7 +48,7 @@ fn are_seen_as_extracted(sandbox: &Sandbox, layers: &[String], flags: &[&str]) {
         let into = format!("extracted-{is_nobody}");
         let root = if layers.is_empty() {
             let root = sandbox.mkdir(&into, 0o755);
-            let touched = std::process::Command::new("touch")
+            let touched = tool("touch")
                 .args(["-d", "1980-01-01T00:00:00Z"])
                 .arg(&root)
                 .status();
@@ -58,7 +59,7 @@ fn are_seen_as_extracted(sandbox: &Sandbox, layers: &[String], flags: &[&str]) {
             by([&["extract", "--quiet", "--into", &into], flags, &layers].concat());
             root
         };
-        let expected = std::process::Command::new("sh")
+        let expected = tool("sh")
             .args(["-c", LIST, "sh"])
             .arg(&root)
             .output()
@@ -87,7 +88,7 @@ fn are_seen_as_extracted(sandbox: &Sandbox, layers: &[String], flags: &[&str]) {
                 assert_eq!(seen.stdout(), expected, "root, {temperature}, {flags:?}");
             }
         }
-        std::process::Command::new("rm")
+        tool("rm")
             .arg("-rf")
             .arg(&root)
             .status()

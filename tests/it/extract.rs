@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use crate::support::command::{Sandbox, is_root, skip_unless_root};
+use crate::support::machine::tool;
 use crate::support::tree::{DOS_EPOCH, Tree};
 use crate::support::zip::{
     Archive, Entry, FAT, MACOS, NTFS, S_IFREG, USUAL_SECONDS, archive, directory, dos, extra, file,
@@ -903,9 +903,7 @@ mod kinds_of_layers {
         let sandbox = Sandbox::new();
         sandbox.mkdir("layer", 0o755);
         sandbox.mkdir("layer/d", 0o755);
-        let made = Command::new("mkfifo")
-            .arg(sandbox.path("layer/d/pipe"))
-            .status();
+        let made = tool("mkfifo").arg(sandbox.path("layer/d/pipe")).status();
         if !made.is_ok_and(|status| status.success()) {
             eprintln!("skipped: there is no `mkfifo`");
             return;

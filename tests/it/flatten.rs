@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::properties::{Layer, config, stack};
 use crate::support::command::{Finished, Sandbox, Tmpfs, skip_unless_root, skip_without};
+use crate::support::machine::tool;
 use crate::support::readers::everybody_reads;
 use crate::support::strace::{injected, skip_without_strace};
 use crate::support::tree::Tree;
@@ -132,7 +133,7 @@ fn the_report_says_what_each_layer_lost_and_what_the_quotas_say_now() {
     assert_eq!(json["collisions"]["content"], 1);
     assert_eq!(json["quota"]["exceeded"], json!([]));
     assert_eq!(json["layers"].as_array().map(Vec::len), Some(2));
-    let sum = std::process::Command::new("sh")
+    let sum = tool("sh")
         .args([
             "-c",
             "sha256sum flat.zip | cut -d' ' -f1 | xxd -r -p | base64",
@@ -279,22 +280,22 @@ fn more_entries_than_sixteen_bits_count_are_read_by_everybody() {
         .json();
     assert_eq!(json["files"], 70_000);
     let list = "import sys, zipfile; print(len(zipfile.ZipFile(sys.argv[1]).namelist()))";
-    for (tool, words) in [
+    for (reader, words) in [
         ("python3", &["python3", "-c", list, "flat.zip"][..]),
         ("unzip", &["sh", "-c", "unzip -Z1 flat.zip | wc -l"]),
         ("bsdtar", &["sh", "-c", "bsdtar -tf flat.zip | wc -l"]),
         ("jar", &["sh", "-c", "jar tf flat.zip | wc -l"]),
     ] {
-        if skip_without(tool) {
+        if skip_without(reader) {
             continue;
         }
-        let output = std::process::Command::new(words[0])
+        let output = tool(words[0])
             .args(&words[1..])
             .current_dir(sandbox.work())
             .output()
             .unwrap();
         let count = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(count.trim(), "70002", "{tool}");
+        assert_eq!(count.trim(), "70002", "{reader}");
     }
 }
 
@@ -399,7 +400,7 @@ fn standard_output_takes_the_archive_alone() {
         env!("CARGO_BIN_EXE_slashopt")
     );
     let run = |script: &str| {
-        std::process::Command::new("sh")
+        tool("sh")
             .args(["-c", script])
             .current_dir(sandbox.work())
             .status()
@@ -632,7 +633,7 @@ fn an_entry_beyond_four_gigabytes_is_whole() {
     if !skip_without("python3") {
         let test =
             "import sys, zipfile; sys.exit(zipfile.ZipFile(sys.argv[1]).testzip() is not None)";
-        let status = std::process::Command::new("python3")
+        let status = tool("python3")
             .args(["-c", test, "flat.zip"])
             .current_dir(sandbox.work())
             .status()

@@ -4,23 +4,21 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
 
 use proptest::prelude::*;
 
 use crate::model::{self, Entry, Object, OnTypeConflict};
 use crate::support::command::{Sandbox, skip_without};
+use crate::support::machine::tool;
 use crate::support::tree::{Node, Tree};
 use crate::support::zip::{Archive, Descriptor, UNIX, archive, directory, file, link};
 
 /// Runs a foreign tool in a directory; its output, and a panic that shows it unless it succeeds.
 #[track_caller]
-fn tool(directory: &Path, command: &[&str]) -> String {
-    let output = Command::new(command[0])
+fn run(directory: &Path, command: &[&str]) -> String {
+    let output = tool(command[0])
         .args(&command[1..])
         .current_dir(directory)
-        .env("TZ", "UTC")
-        .env("LC_ALL", "C.UTF-8")
         .output()
         .expect("the tool starts");
     assert!(
@@ -92,8 +90,8 @@ fn info_zip_finds_nothing_wrong_in_what_the_builder_writes() {
     ] {
         let sandbox = Sandbox::new();
         sandbox.archive(name, &archive);
-        tool(&sandbox.work(), &["unzip", "-tq", name]);
-        tool(&sandbox.work(), &["unzip", "-q", name, "-d", "out"]);
+        run(&sandbox.work(), &["unzip", "-tq", name]);
+        run(&sandbox.work(), &["unzip", "-q", name, "-d", "out"]);
         everything_valid_on_disk(&sandbox);
     }
 }
@@ -107,7 +105,7 @@ fn bsdtar_reads_what_the_builder_writes() {
         let sandbox = Sandbox::new();
         sandbox.archive("a.zip", &archive);
         sandbox.mkdir("out", 0o755);
-        tool(&sandbox.work(), &["bsdtar", "-xpf", "a.zip", "-C", "out"]);
+        run(&sandbox.work(), &["bsdtar", "-xpf", "a.zip", "-C", "out"]);
         everything_valid_on_disk(&sandbox);
     }
 }
@@ -130,7 +128,7 @@ fn python_reads_what_the_builder_writes() {
     for archive in [everything_valid(), everything_valid().zip64()] {
         let sandbox = Sandbox::new();
         sandbox.archive("a.zip", &archive);
-        let listing = tool(&sandbox.work(), &["python3", "-c", LIST, "a.zip"]);
+        let listing = run(&sandbox.work(), &["python3", "-c", LIST, "a.zip"]);
         for line in [
             "bin/ 0 0o40750 (2024, 1, 2, 3, 4, 6)",
             "bin/deflated 10000 0o100600 (2024, 1, 2, 3, 4, 6)",
@@ -265,7 +263,7 @@ fn unzipped(layers: &[Vec<Entry>]) -> Tree {
     sandbox.mkdir("out", 0o755);
     for layer in layers.iter().filter(|layer| !layer.is_empty()) {
         sandbox.archive("layer.zip", &written(layer));
-        tool(
+        run(
             &sandbox.work(),
             &["unzip", "-o", "-q", "layer.zip", "-d", "out"],
         );

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::real_layers::real;
 use crate::support::command::{Finished, Sandbox, skip_unless_root, skip_without};
+use crate::support::machine::tool;
 use crate::support::zip::{archive, file};
 
 /// A sandbox with a layer for each interpreter.
@@ -306,13 +307,12 @@ fn what_env_prints_is_what_exec_sets_and_works() {
             runtime,
             root,
         ];
-        let mut command = std::process::Command::new(words[0]);
+        let mut command = tool(words[0]);
         let ran = command
             .args(&words[1..])
             .args(&script)
             .current_dir(sandbox.work())
             .env("HOME", sandbox.home())
-            .env_remove("NODE_OPTIONS")
             .output()
             .expect("a shell can be started");
         let place = sandbox.path(root);

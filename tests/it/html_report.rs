@@ -2,12 +2,11 @@
 //! layer becomes a part of the page's code.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
 use crate::support::command::{Sandbox, skip_without};
+use crate::support::machine::{project, script, tool};
 use crate::support::zip::{archive, directory, file, link};
 
 /// Opens a page, clicks and types; what was seen. `None` where there is no browser.
@@ -15,17 +14,16 @@ fn browse(sandbox: &Sandbox, page: &str) -> Option<Value> {
     if skip_without("chromium") || skip_without("node") || skip_without("npm") {
         return None;
     }
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let installed = Command::new(project.join("scripts/browser")).status();
+    let installed = script("scripts/browser").status();
     assert!(
         installed.is_ok_and(|status| status.success()),
         "what drives the browser can be installed"
     );
-    let screenshots = project.join("target/screenshots").join(page);
+    let screenshots = project("target/screenshots").join(page);
     fs::create_dir_all(&screenshots).expect("a place for screenshots");
-    let output = Command::new("node")
-        .arg(project.join("tests/it/html_report.mjs"))
-        .arg(project.join("target/browser"))
+    let output = tool("node")
+        .arg(project("tests/it/html_report.mjs"))
+        .arg(project("target/browser"))
         .arg(sandbox.path(page))
         .arg(screenshots)
         .output()

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::support::command::{Checked, Finished, Sandbox, skip_unless_root};
+use crate::support::machine::tool;
 use crate::support::strace::{injected, skip_without_strace};
 use crate::support::zip::{archive, file};
 
@@ -55,7 +55,7 @@ fn assert_winner(sandbox: &Sandbox, arguments: &[&str], expected: &str) {
 
 /// What coreutils make of a file.
 fn sha256sum(path: &Path) -> String {
-    let output = Command::new("sha256sum").arg(path).output();
+    let output = tool("sha256sum").arg(path).output();
     let output = output.expect("coreutils are everywhere").stdout;
     String::from_utf8_lossy(&output)[..64].to_owned()
 }

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::sample::subsequence;
@@ -13,6 +12,7 @@ use serde_json::Value;
 
 use crate::real_layers::{Interpreter, Root, gems_for, printed, printed_bytes, real, runtime_or};
 use crate::support::command::{Finished, Sandbox, skip_without};
+use crate::support::machine::tool;
 use crate::support::zip::{Entry, archive, file, link};
 
 /// Where a name leads, as each side says it: nothing, or paths below the root.
@@ -71,10 +71,7 @@ impl Root {
         for (name, judged) in names.iter().zip(judged) {
             let context = || {
                 let said = self.which(runtime, name, &[]);
-                let tree = Command::new("find")
-                    .arg(self.opt())
-                    .output()
-                    .expect("find starts");
+                let tree = tool("find").arg(self.opt()).output().expect("find starts");
                 format!(
                     "{name} in\n{}\n{said}",
                     String::from_utf8_lossy(&tree.stdout)
@@ -196,7 +193,7 @@ for name in sys.argv[1:]:
         let machine = std::env::consts::ARCH;
         let script = "import importlib.util, marshal, sys; sys.stdout.buffer.write(importlib.util.MAGIC_NUMBER + bytes(12) + \
                       marshal.dumps(compile('', 'a', 'exec')))";
-        let bytecode = printed_bytes(Command::new(&python.program).args(["-c", script]));
+        let bytecode = printed_bytes(tool(&python.program).args(["-c", script]));
         let mut entries = Vec::new();
         for folder in [
             "python".to_owned(),
@@ -480,7 +477,7 @@ public class Probe {
         let source = sandbox.write("Probe.java", PROBE);
         let classes = sandbox.mkdir("classes", 0o755);
         printed(
-            Command::new("javac")
+            tool("javac")
                 .arg("-d")
                 .arg(&classes)
                 .arg(source)

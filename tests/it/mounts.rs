@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use crate::support::command::{Sandbox, Tmpfs, skip_unless_root};
+use crate::support::machine::tool;
 use crate::support::zip::{archive, file, link};
 
 fn sandbox() -> Option<Sandbox> {
@@ -130,7 +130,7 @@ fn a_mount_in_use_is_not_taken_away() {
         sandbox
             .slashopt([&["mount"], layers, &["--at", "at"]].concat())
             .success();
-        let mut user = Command::new("sleep")
+        let mut user = tool("sleep")
             .arg("60")
             .current_dir(sandbox.path("at"))
             .spawn()

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::properties::config;
 use crate::support::command::{Finished, Sandbox, skip_unless_root, skip_without};
+use crate::support::machine::{PATH, tool};
 use crate::support::readers::everybody_reads;
 use crate::support::tree::{DOS_EPOCH, Node, Tree};
 
@@ -324,7 +325,7 @@ fn ignored() -> impl Strategy<Value = (Vec<String>, Vec<String>)> {
 /// What git does not ignore by these patterns.
 fn kept_by_git(directory: &Path) -> Vec<String> {
     let run = |words: &[&str]| -> Output {
-        Command::new("git")
+        tool("git")
             .args(words)
             .current_dir(directory)
             .env("HOME", directory)
@@ -461,7 +462,7 @@ fn levels_trade_time_for_size() {
 
 /// Python and its version, as `python3.11`, if it is the one of a runtime.
 fn python() -> Option<(String, String)> {
-    let output = Command::new("/usr/bin/python3")
+    let output = tool("/usr/bin/python3")
         .args(["-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
         .output()
         .ok()?;
@@ -474,11 +475,10 @@ fn python() -> Option<(String, String)> {
 }
 
 fn run_python(python: &str, directory: &Path, words: &[&str]) -> String {
-    let output = Command::new(python)
+    let output = tool(python)
         .args(words)
         .current_dir(directory)
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .env_remove("PYTHONDONTWRITEBYTECODE")
+        .env("PATH", PATH)
         .output()
         .unwrap();
     assert!(

@@ -6,7 +6,6 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::sample::subsequence;
@@ -17,6 +16,7 @@ use crate::real_layers::{
     Interpreter, Root, five, flattened_requests_old, gems_for, printed, project, real, runtime_or,
 };
 use crate::support::command::{Finished, Sandbox, skip_without};
+use crate::support::machine::tool;
 use crate::support::zip::{Entry, archive, file, link};
 
 fn list<P: AsRef<Path>>(sandbox: &Sandbox, layers: &[P], more: &[&str]) -> Finished {
@@ -79,7 +79,7 @@ for one in importlib.metadata.distributions(path=[sys.argv[1]]):
             ("cdk-awscli", "awscli"),
         ] {
             let root = Root::of([real(layer)]);
-            let mut command = Command::new(&python.program);
+            let mut command = tool(&python.program);
             command.args(["-c", script]).arg(root.opt().join(folder));
             let found = packages(&root.sandbox, &root.layers, &[]);
             let mut judged = BTreeSet::new();
@@ -140,7 +140,7 @@ for one in importlib.metadata.distributions(path=[sys.argv[1]]):
         for layer in ["node-aws-sdk", "node-sharp", "cdk-proxy-agent"] {
             let root = Root::of([real(layer)]);
             let home = root.opt().join("nodejs");
-            let mut npm = Command::new("npm");
+            let mut npm = tool("npm");
             npm.args([
                 "ls",
                 "--all",
@@ -212,7 +212,7 @@ for one in importlib.metadata.distributions(path=[sys.argv[1]]):
         let found = packages(&sandbox, &[&layer], &["--runtime", "java21"]);
         let root = Root::of([layer]);
         for package in &found {
-            let mut unzip = Command::new("unzip");
+            let mut unzip = tool("unzip");
             unzip
                 .arg("-p")
                 .arg(root.opt().join(text(&package["path"])))
@@ -336,7 +336,7 @@ import importlib.metadata, sys
 for one in importlib.metadata.distributions(path=[sys.argv[1]]):
     print(one.metadata['Name'] or 'bare', one.version or '7.1')
 ";
-        let mut command = Command::new(&python.program);
+        let mut command = tool(&python.program);
         command.args(["-c", script]).arg(root.opt().join("python"));
         let found = packages(&root.sandbox, &root.layers, &[]);
         assert_eq!(
@@ -758,7 +758,7 @@ mod cures {
             };
             let place = cure.find(": zip -d ").or_else(|| cure.find(": rm -r "));
             let place = place.unwrap_or_else(|| panic!("no command: {cure}"));
-            let mut shell = Command::new("sh");
+            let mut shell = tool("sh");
             shell.args(["-ec", &cure[place + 2..]]);
             printed(shell.current_dir(sandbox.work()));
         }
@@ -785,7 +785,7 @@ mod cures {
         // A name that a shell and a pattern would both misread.
         let old = sandbox.path("it's [old].zip");
         printed(
-            Command::new("zip")
+            tool("zip")
                 .args(["-qr"])
                 .arg(&old)
                 .arg("python")
@@ -953,7 +953,7 @@ print('\\n'.join(errors) or 'valid')
         let validate = |bill: &str| {
             let sandbox = Sandbox::new();
             let path = sandbox.write("bom.json", bill);
-            let mut python = Command::new("python3");
+            let mut python = tool("python3");
             python
                 .args(["-c", VALIDATE])
                 .arg(&schemas)

@@ -15,6 +15,7 @@ use std::process::Command;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use crate::support::command::{Sandbox, skip_without};
+use crate::support::machine::{project, script, tool};
 use crate::support::tree::{DOS_EPOCH, Node, Tree};
 use crate::support::zip::{FAT, UNIX, archive, crc32, directory, file};
 
@@ -107,16 +108,16 @@ type Seen = BTreeMap<Difference, usize>;
 
 /// Runs a line of shell in a directory, or gives what it said when it failed.
 fn shell(line: &str, directory: &Path, variables: &[(&str, &Path)]) -> Result<String, String> {
-    let output = Command::new("bash")
-        .args(["-euo", "pipefail", "-c"])
-        .arg(format!("umask 022\n{line}"))
+    let mut bash = tool("bash");
+    bash.args(["-euo", "pipefail", "-c", line])
         .current_dir(directory)
-        .env("TZ", "UTC")
-        .env("LC_ALL", "C.UTF-8")
-        .env_remove("SOURCE_DATE_EPOCH")
-        .envs(variables.iter().copied())
-        .output()
-        .expect("a shell starts");
+        .envs(variables.iter().copied());
+    said_by(line, &mut bash)
+}
+
+/// What a command said, on standard output if it succeeded.
+fn said_by(line: &str, command: &mut Command) -> Result<String, String> {
+    let output = command.output().expect("it can be started");
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() {
         Ok(said(&output.stdout))
@@ -438,11 +439,10 @@ mod made_here {
         mean_tree(&tree, kept.contains(&Links));
         let source = Tree::read(&tree);
         let archive = sandbox.path("packed.zip");
-        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         let variables = [
             ("OUT", archive.clone()),
-            ("PACKERS", project.join("tests/it/packers")),
-            ("NODE_PATH", project.join("target/packers/node_modules")),
+            ("PACKERS", project("tests/it/packers")),
+            ("NODE_PATH", project("target/packers/node_modules")),
         ];
         let variables: Vec<_> = variables
             .iter()
@@ -798,8 +798,7 @@ mod made_here {
 
     /// The packages of Node's registry, at hand.
     fn node_packers() {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/packers");
-        if let Err(why) = shell("\"$SCRIPT\"", Path::new("/"), &[("SCRIPT", &script)]) {
+        if let Err(why) = said_by("scripts/packers", &mut script("scripts/packers")) {
             panic!("the packers of Node could not be installed: {why}");
         }
     }
@@ -876,14 +875,12 @@ mod real {
 
     /// Real wheels and jars, downloaded where they are not there yet: thirty, or with `SLASHOPT_TEST_FULL=1` every one.
     fn archives() -> Vec<PathBuf> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/wheels");
         let is_full = std::env::var_os("SLASHOPT_TEST_FULL").is_some_and(|value| value == "1");
-        let line = if is_full {
-            "\"$SCRIPT\""
-        } else {
-            "\"$SCRIPT\" --sample"
-        };
-        let paths = shell(line, Path::new("/"), &[("SCRIPT", &script)])
+        let mut wheels = script("scripts/wheels");
+        if !is_full {
+            wheels.arg("--sample");
+        }
+        let paths = said_by("scripts/wheels", &mut wheels)
             .unwrap_or_else(|why| panic!("the real archives could not be downloaded: {why}"));
         paths.lines().map(PathBuf::from).collect()
     }

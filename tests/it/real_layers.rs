@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use crate::support::command::{Sandbox, skip_without};
+use crate::support::machine::{PATH, script, tool};
 use crate::support::shown;
 use crate::support::tree::{DOS_EPOCH, Node, Tree};
 use crate::support::zip::{archive, crc32, file, link};
@@ -23,10 +24,7 @@ const SLASHOPT: &str = env!("CARGO_BIN_EXE_slashopt");
 
 // ---- where the layers are -----------------------------------------------------------------------------------------------------
 
-/// A file of the project.
-pub(crate) fn project(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
+pub(crate) use crate::support::machine::project;
 
 /// The directory of the real layers, all of them built.
 #[track_caller]
@@ -40,12 +38,11 @@ fn real_layers() -> PathBuf {
 
 /// Builds the layers that are missing, which takes the network and about a minute if all are.
 fn build_real_layers() -> Result<(), String> {
-    let script = project("scripts/real-layers");
     let run = |argument: Option<&str>| {
-        let output = Command::new(&script)
+        let output = script("scripts/real-layers")
             .args(argument)
             .output()
-            .map_err(|error| format!("{}: {error}", script.display()))?;
+            .map_err(|error| format!("scripts/real-layers: {error}"))?;
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
         } else {
@@ -154,7 +151,7 @@ pub(crate) fn printed(command: &mut Command) -> String {
 
 /// A command under a umask; UTC, as archivers read DOS times in local time.
 fn under_umask(umask: &str, program: &str) -> Command {
-    let mut command = Command::new("/bin/sh");
+    let mut command = tool("/bin/sh");
     command
         .args(["-c", &format!("umask {umask}; exec \"$@\""), "sh", program])
         .env("TZ", "UTC")
@@ -212,7 +209,7 @@ impl Said {
     fn by(layers: &[PathBuf]) -> Self {
         let mut said = Self::default();
         for layer in layers {
-            let listing = printed_bytes(Command::new("python3").args(["-c", ENTRIES]).arg(layer));
+            let listing = printed_bytes(tool("python3").args(["-c", ENTRIES]).arg(layer));
             let entries: Vec<(String, u32, Option<i64>)> =
                 serde_json::from_slice(&listing).expect("a list of triples");
             for (name, unix, time) in entries {
@@ -395,7 +392,7 @@ fn a_stack_is_what_bsdtar_makes_of_it_layer_by_layer() {
 
 /// Standard output of `slashopt` for layers, with more arguments before and after them.
 fn slashopt(before: &[&str], layers: &[PathBuf], after: &[&str]) -> Vec<u8> {
-    let mut command = Command::new(SLASHOPT);
+    let mut command = tool(SLASHOPT);
     printed_bytes(command.args(before).args(layers).args(after))
 }
 
@@ -466,7 +463,7 @@ fn which_names_the_later_of_two_layers_that_carry_a_file() {
             assert_eq!(shadowed[0]["layer"], 1, "{said}");
             // Both as the archives have them.
             for (object, layer) in [(&shadowed[0], &layers[0]), (&said["winner"], &layers[1])] {
-                let bytes = printed_bytes(Command::new("unzip").arg("-p").arg(layer).arg(path));
+                let bytes = printed_bytes(tool("unzip").arg("-p").arg(layer).arg(path));
                 assert_eq!(object["kind"], "file");
                 assert_eq!(object["size"], bytes.len());
                 assert_eq!(object["crc32"], format!("{:08x}", crc32(&bytes)));
@@ -485,7 +482,7 @@ fn which_prints_the_bytes_that_unzip_prints() {
         let layers = [real(one), real(other)];
         for (number, layer) in ["1", "2"].into_iter().zip(&layers) {
             let ours = slashopt(&["which", path], &layers, &["--cat", number]);
-            let theirs = printed_bytes(Command::new("unzip").arg("-p").arg(layer).arg(path));
+            let theirs = printed_bytes(tool("unzip").arg("-p").arg(layer).arg(path));
             assert!(!theirs.is_empty());
             assert!(ours == theirs, "{path} of layer {number}: the bytes differ");
         }
@@ -534,7 +531,7 @@ impl Root {
     /// The variables, separated by NUL.
     #[track_caller]
     fn variables(&self, more: &[&str]) -> Vec<(String, String)> {
-        let mut command = Command::new(SLASHOPT);
+        let mut command = tool(SLASHOPT);
         let variables = command
             .args(self.env_arguments(more))
             .args(["--format", "null"]);
@@ -551,7 +548,7 @@ impl Root {
     /// set as it stands, and a shell that evaluates what is printed for it. Both must come to the same.
     #[track_caller]
     pub(crate) fn under(&self, runtime: &str, command: &[&OsStr]) -> String {
-        let mut plain = Command::new(command[0]);
+        let mut plain = tool(command[0]);
         plain
             .args(&command[1..])
             .env_clear()
@@ -564,12 +561,12 @@ impl Root {
             .map(|argument| format!("'{}'", argument.display()))
             .collect();
         let script = format!("set -eu; eval \"$({})\"; exec \"$@\"", quoted.join(" "));
-        let mut evaluated = Command::new("/bin/sh");
+        let mut evaluated = tool("/bin/sh");
         evaluated
             .args(["-c", &script, "sh"])
             .args(command)
             .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("PATH", PATH)
             .current_dir(self.task());
         let plain = printed(&mut plain);
         assert_eq!(
@@ -610,7 +607,7 @@ impl Interpreter {
         if skip_without(command[0]) {
             return None;
         }
-        let said = printed(Command::new(command[0]).args(&command[1..]));
+        let said = printed(tool(command[0]).args(&command[1..]));
         let mut lines = said.lines().map(str::to_owned);
         Some(Self {
             program: lines.next()?.into(),
@@ -662,7 +659,7 @@ impl Interpreter {
 
 /// The runtime of the interpreter's version if Lambda has or had it, else another one.
 pub(crate) fn runtime_or(wanted: String, otherwise: &str) -> String {
-    let mut command = Command::new(SLASHOPT);
+    let mut command = tool(SLASHOPT);
     let status = command.args(["env", "--root", "/", "--quiet", "--runtime", &wanted]);
     let is_known = status
         .output()
@@ -789,11 +786,7 @@ for module in boto3, botocore, requests, urllib3, certifi, idna: print(module.__
         let runtime = runtime_or(format!("python{}", python.version), "python3.13");
         let root = Root::of([real("python-requests-new")]);
         let script = "import ssl, sys; print(sys.version, ssl.OPENSSL_VERSION)";
-        let bare = printed(
-            Command::new(&python.program)
-                .args(["-c", script])
-                .env_clear(),
-        );
+        let bare = printed(tool(&python.program).args(["-c", script]).env_clear());
         assert_eq!(root.under(&runtime, &python.with(&["-c", script])), bare);
     }
 
@@ -814,7 +807,7 @@ for source in pathlib.Path(sys.argv[1]).rglob('*.py'):
     count += 1
 print(count)
 ";
-        let mut command = Command::new(&python.program);
+        let mut command = tool(&python.program);
         let count = printed(command.args(["-c", script]).arg(root.opt()));
         assert!(
             count.trim().parse::<u32>().is_ok_and(|count| count > 50),
@@ -850,7 +843,7 @@ sharp({ create: { width: 2, height: 3, channels: 3, background: 'red' } }).png()
         assert!(files[1].starts_with("nodejs/node_modules/sharp/"));
         assert!(files.len() > 10, "{files:?}");
         // Without the environment neither is found, so that it was that which found them.
-        let mut bare = Command::new(&node.program);
+        let mut bare = tool(&node.program);
         bare.args(["-e", SCRIPT])
             .env_clear()
             .current_dir(root.task());
@@ -884,7 +877,7 @@ public class Probe {
         let root = Root::of(layers);
         let source = root.sandbox.write("Probe.java", PROBE);
         printed(
-            Command::new("javac")
+            tool("javac")
                 .arg("-d")
                 .arg(root.task())
                 .arg(source)
@@ -1021,7 +1014,7 @@ mod bootstrap {
         #[track_caller]
         fn under_stand_in(&self, runtime: &str, more: &[&str], command: &[&OsStr]) -> Output {
             let arguments = [&["--runtime", runtime, "--target", "bootstrap"], more].concat();
-            let mut started = Command::new(command[0]);
+            let mut started = tool(command[0]);
             started
                 .args(&command[1..])
                 .env_clear()

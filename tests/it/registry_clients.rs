@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
 use crate::support::command::{Sandbox, skip_without};
+use crate::support::machine::{PATH, tool};
 use crate::support::server::{Server, aws_clients};
 use crate::support::tree::Tree;
 use crate::support::zip::{archive, file};
@@ -48,7 +49,7 @@ fn boto3_gets_the_services_answers_to_every_operation() {
     let clients = aws_clients("python");
     let sandbox = sandbox();
     let server = Server::start(&sandbox, [""; 0]);
-    let output = Command::new(clients.join("bin/python"))
+    let output = tool(clients.join("bin/python"))
         .arg(script("boto3_operations.py"))
         .arg(&server.url)
         .arg(sandbox.path("layer.zip"))
@@ -65,7 +66,7 @@ fn the_sdk_for_javascript_gets_them_too() {
     let clients = aws_clients("node");
     let sandbox = sandbox();
     let server = Server::start(&sandbox, [""; 0]);
-    let output = Command::new("node")
+    let output = tool("node")
         .arg(script("sdk.mjs"))
         .arg(&server.url)
         .arg(sandbox.path("layer.zip"))
@@ -92,12 +93,12 @@ fn the_aws_command_publishes_lists_shares_and_deletes() {
     let server = Server::start(&sandbox, ["--s3-root", "buckets"]);
     // Words are split at spaces.
     let aws = |line: &str| {
-        Command::new(clients.join("bin/aws"))
+        tool(clients.join("bin/aws"))
             .arg("lambda")
             .args(line.split_whitespace())
             .current_dir(sandbox.work())
             .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("PATH", PATH)
             .env("HOME", sandbox.home())
             .env("AWS_ENDPOINT_URL_LAMBDA", &server.url)
             .env("AWS_ACCESS_KEY_ID", "111111111111")
@@ -172,13 +173,13 @@ fn sam_downloads_what_was_published() {
     let arguments = ["registry", "publish", "deps", "layer.zip"];
     let published = sandbox.slashopt(arguments).success();
     let arn = published.stdout().trim().to_owned();
-    let output = Command::new(clients.join("bin/python"))
+    let output = tool(clients.join("bin/python"))
         .arg(script("sam_download.py"))
         .arg(&arn)
         .arg(sandbox.path("sam-cache"))
         .current_dir(sandbox.work())
         .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("PATH", PATH)
         .env("HOME", sandbox.home())
         .env("TMPDIR", sandbox.root().join("tmp"))
         .env("SAM_CLI_TELEMETRY", "0")

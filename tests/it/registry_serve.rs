@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::support::command::{Sandbox, skip_without};
+use crate::support::machine::tool;
 #[cfg(feature = "s3")]
 use crate::support::s3::Bucket;
 use crate::support::server::{Answer, Server, aws_clients};
@@ -250,7 +250,7 @@ account = "333333333333"
     sandbox.write("a.zip", layer("1"));
     let server = Server::start(&sandbox, ["--keys", "keys.toml"]);
     let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new(clients.join("bin/python"))
+    let output = tool(clients.join("bin/python"))
         .arg(project.join("tests/it/registry_clients/boto3_keys.py"))
         .arg(&server.url)
         .arg(sandbox.path("a.zip"))

@@ -3,13 +3,13 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::real_layers::real;
 use crate::support::command::{Sandbox, skip_without};
+use crate::support::machine::{PATH, project, script, tool};
 use crate::support::runtime_api::RuntimeApi;
 
 /// A function that is being served; it ends with the value.
@@ -22,13 +22,9 @@ impl Drop for Function {
     }
 }
 
-fn project(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
 /// Installs a runtime client.
 fn client(kind: &str) {
-    let installed = Command::new(project("scripts/runtime-clients"))
+    let installed = script("scripts/runtime-clients")
         .arg(kind)
         .output()
         .expect("a script can be started");
@@ -47,7 +43,7 @@ fn serve(
     layers: &[&str],
     command: &[&OsStr],
 ) -> Function {
-    let child = Command::new(env!("CARGO_BIN_EXE_slashopt"))
+    let child = tool(env!("CARGO_BIN_EXE_slashopt"))
         .arg("exec")
         .args(layers.iter().map(|name| real(name)))
         .args(["--runtime", runtime, "--task-root"])
@@ -66,7 +62,7 @@ fn serve(
         .args(["--quota", "off", "-q", "--"])
         .args(command)
         .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("PATH", PATH)
         .env("HOME", sandbox.home())
         .stdin(Stdio::null())
         .stdout(Stdio::null())

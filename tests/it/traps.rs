@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::support::command::{Sandbox, Tmpfs, skip_unless_root, skip_without};
+use crate::support::machine::tool;
 use crate::support::strace::{injected, skip_without_strace, traced};
 use crate::support::tree::Tree;
 use crate::support::zip::{Entry, archive, directory, file, link};
@@ -89,7 +89,7 @@ fn a_default_access_list_of_the_parent_changes_nothing() {
         return;
     }
     let own = sandbox.path("own");
-    let set = Command::new("setfacl")
+    let set = tool("setfacl")
         .args(["-d", "-m", "u:1234:rwx,g::---,o::---,m::rwx"])
         .arg(&own)
         .status();
@@ -234,7 +234,7 @@ impl Overlay {
         sandbox
             .slashopt(["extract", "b.zip", "--into", "overlay/lower/full"])
             .success();
-        let mounted = Command::new("mount")
+        let mounted = tool("mount")
             .args(["-t", "overlay", "-o", &options, "overlay"])
             .arg(&at)
             .status();
@@ -248,7 +248,7 @@ impl Overlay {
 
 impl Drop for Overlay {
     fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(&self.0).status());
+        drop(tool("umount").arg("-l").arg(&self.0).status());
     }
 }
 

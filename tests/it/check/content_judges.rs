@@ -1,12 +1,12 @@
 //! What the rules about contents claim, judged by those who would fail: the kernel, the loader, Node.js, Python, Java.
 
 use std::fs;
-use std::process::Command;
 
 use crate::check::judges::{judged, run};
 use crate::check::native::needing;
 use crate::elf::{PROGRAM, compiled};
 use crate::support::command::skip_without;
+use crate::support::machine::tool;
 use crate::support::zip::{archive, file};
 
 #[test]
@@ -49,7 +49,7 @@ fn the_kernel_does_not_start_what_the_rules_name() {
         let layer = archive([file("bin/tool", program).mode(0o755)]);
         let arguments = ["--runtime", "provided.al2023", own[0], own[1]];
         let (found, _sandbox, root) = judged(rule, layer, &arguments);
-        let started = Command::new(root.join("bin/tool")).output();
+        let started = tool(root.join("bin/tool")).output();
         let said = started.as_ref().err().map(ToString::to_string);
         assert_eq!(found.len(), usize::from(!rule.is_empty()), "{rule}");
         assert_eq!(said.is_none(), rule.is_empty(), "{rule}: {said:?}");
@@ -66,7 +66,7 @@ fn the_loader_refuses_a_library_that_needs_a_newer_system() {
     let runtime = ["--runtime", "provided.al2023"];
     let (found, _sandbox, root) = judged("needs-newer-system", layer, &runtime);
     assert_eq!(found.len(), 1);
-    let (code, said) = run(Command::new("/bin/true").env("LD_PRELOAD", root.join("lib/a.so")));
+    let (code, said) = run(tool("/bin/true").env("LD_PRELOAD", root.join("lib/a.so")));
     assert_ne!(code, Some(0));
     assert!(said.contains("version `GLIBC_2.99' not found"), "{said}");
 }
@@ -76,8 +76,8 @@ fn node_loads_addons_of_its_own_version_only() {
     if skip_without("gcc") || skip_without("node") {
         return;
     }
-    let own = run(Command::new("node").args(["-p", "process.versions.modules"])).1;
-    let major = run(Command::new("node").args(["-p", "process.versions.node.split('.')[0]"])).1;
+    let own = run(tool("node").args(["-p", "process.versions.modules"])).1;
+    let major = run(tool("node").args(["-p", "process.versions.node.split('.')[0]"])).1;
     let (own, major) = (own.trim(), major.trim());
     let runtime = format!("nodejs{major}.x");
     if slashopt::runtime::Runtime::find(&runtime).is_err() {
@@ -93,7 +93,7 @@ fn node_loads_addons_of_its_own_version_only() {
         let layer = archive([file("nodejs/node_modules/a/a.node", addon)]);
         let arguments = ["--runtime", &runtime];
         let (found, _sandbox, root) = judged("addon-of-another-node", layer, &arguments);
-        let (code, said) = run(Command::new("node")
+        let (code, said) = run(tool("node")
             .args(["-e", "require(process.argv[1])"])
             .arg(root.join("nodejs/node_modules/a/a.node")));
         assert_eq!(code == Some(0), is_loaded, "{symbol}: {said}");
@@ -106,7 +106,7 @@ fn python_finds_native_modules_of_its_own_version_only() {
     if skip_without("python3") {
         return;
     }
-    let own = run(Command::new("python3").args(["-c", "import sys; print(sys.version_info[1])"])).1;
+    let own = run(tool("python3").args(["-c", "import sys; print(sys.version_info[1])"])).1;
     let minor: u16 = own.trim().parse().expect("a number");
     let runtime = format!("python3.{minor}");
     if slashopt::runtime::Runtime::find(&runtime).is_err() {
@@ -124,7 +124,7 @@ fn python_finds_native_modules_of_its_own_version_only() {
         let layer = archive([file(format!("python/a/b{tag}.so"), "")]);
         let arguments = ["--runtime", &runtime];
         let (found, _sandbox, root) = judged("extension-of-another-python", layer, &arguments);
-        let (_, said) = run(Command::new("python3")
+        let (_, said) = run(tool("python3")
             .args([
                 "-c",
                 "import importlib.util as u; print(u.find_spec('a.b') is not None)",
@@ -145,7 +145,7 @@ fn java_refuses_the_classes_that_are_too_new_and_no_others() {
     let sandbox = crate::support::command::Sandbox::new();
     let source = "public class Main { public static void main(String[] a) { System.out.println(\"ran\"); } }\n";
     sandbox.write("Main.java", source);
-    let (code, said) = run(Command::new("javac")
+    let (code, said) = run(tool("javac")
         .args(["--release", "8", "Main.java"])
         .current_dir(sandbox.work()));
     assert_eq!(code, Some(0), "{said}");
@@ -155,7 +155,7 @@ fn java_refuses_the_classes_that_are_too_new_and_no_others() {
         class[7] = 44 + version;
         class
     };
-    let version = run(Command::new("javac").arg("-version")).1;
+    let version = run(tool("javac").arg("-version")).1;
     let version: u8 = version
         .split([' ', '.'])
         .nth(1)
@@ -178,9 +178,7 @@ fn java_refuses_the_classes_that_are_too_new_and_no_others() {
         let layer = archive([file("java/lib/a.jar", jar.bytes())]);
         let arguments = ["--runtime", &runtime];
         let (found, _sandbox, root) = judged("newer-java-classes", layer, &arguments);
-        let (code, said) = run(Command::new("java")
-            .arg("-jar")
-            .arg(root.join("java/lib/a.jar")));
+        let (code, said) = run(tool("java").arg("-jar").arg(root.join("java/lib/a.jar")));
         assert_eq!(code == Some(0), runs, "{main}: {said}");
         assert_eq!(
             said.contains("UnsupportedClassVersionError"),

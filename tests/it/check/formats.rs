@@ -1,12 +1,12 @@
 //! How findings are told: text that is read top-down, JSON, SARIF that its schema accepts, GitHub's annotations.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::check::{checked, stack};
 use crate::support::command::{Sandbox, skip_without, without_colours};
+use crate::support::machine::tool;
 use crate::support::zip::{Archive, archive, file, link};
 
 /// A layer that breaks rules of each severity, and one that overrides part of it.
@@ -239,9 +239,7 @@ fn the_schema_of_oasis_accepts_the_log() {
 }
 
 fn has_validator() -> bool {
-    let import = Command::new("python3")
-        .args(["-c", "import jsonschema"])
-        .output();
+    let import = tool("python3").args(["-c", "import jsonschema"]).output();
     let is_there = import.is_ok_and(|output| output.status.success());
     if !is_there {
         eprintln!("skipped: Python has no jsonschema: run scripts/judges");
@@ -254,7 +252,7 @@ fn validate(schema: &Path, log: &Path) -> Result<(), String> {
 import json, jsonschema, sys
 schema, log = (json.load(open(name)) for name in sys.argv[1:])
 jsonschema.Draft7Validator(schema).validate(log)";
-    let output = Command::new("python3")
+    let output = tool("python3")
         .args(["-c", SCRIPT])
         .args([schema, log])
         .output()

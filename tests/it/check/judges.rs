@@ -1,12 +1,11 @@
 //! What the rules claim, judged by those who would fail: real interpreters, the kernel, the loader.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use crate::check::{checked, of_rule, stack};
 use crate::support::command::{Sandbox, is_root, skip_without};
+use crate::support::machine::{scratch, tool};
 use crate::support::zip::{Archive, archive, file};
 
 /// The findings of a rule in a layer, and the root that the layer makes.
@@ -40,11 +39,11 @@ fn python_reads_a_pth_file_as_lambda_adds_folders_and_not_with_pythonpath() {
     let (found, _sandbox, root) = judged("pth-file", layer, &["--runtime", "python3.12"]);
     assert_eq!(found.len(), 1);
     let folder = root.join("python");
-    let by_variable = run(Command::new("python3")
+    let by_variable = run(tool("python3")
         .args(["-c", "import sys; print(hasattr(sys, 'from_pth'))"])
         .env("PYTHONPATH", &folder));
     assert_eq!(by_variable.1.trim(), "False");
-    let as_lambda = run(Command::new("python3")
+    let as_lambda = run(tool("python3")
         .args([
             "-c",
             "import site, sys; site.addsitedir(sys.argv[1]); print(sys.from_pth)",
@@ -77,7 +76,7 @@ fn python_does_not_find_what_lies_outside_its_folders() {
             "{0}/python/lib/python3.12/site-packages:{0}/python",
             root.display()
         );
-        let (code, text) = run(Command::new("python3")
+        let (code, text) = run(tool("python3")
             .args(["-c", "import slash_package"])
             .current_dir("/")
             .env("PYTHONPATH", search));
@@ -104,7 +103,7 @@ fn node_requires_from_node_path_and_does_not_import_from_it() {
     let (found, sandbox, root) = judged("es-module-not-found", layer, &["--runtime", "nodejs16.x"]);
     assert_eq!(found.len(), 1);
     let script = sandbox.write("function.mjs", "import 'only-es';\n");
-    let (code, text) = run(Command::new("node")
+    let (code, text) = run(tool("node")
         .arg(script)
         .env("NODE_PATH", root.join("nodejs/node_modules")));
     assert_ne!(code, Some(0));
@@ -127,7 +126,7 @@ fn node_does_not_find_what_lies_outside_nodejs() {
             "{0}/nodejs/node22/node_modules:{0}/nodejs/node_modules",
             root.display()
         );
-        let (code, text) = run(Command::new("node")
+        let (code, text) = run(tool("node")
             .args(["-e", "require('slash-package')"])
             .current_dir("/")
             .env("NODE_PATH", search));
@@ -153,7 +152,7 @@ fn ruby_does_not_find_what_bundler_leaves_where_it_installs() {
         ]);
         let runtime = ["--runtime", "ruby3.4"];
         let (found, _sandbox, root) = judged("ruby-gem-not-searched", layer, &runtime);
-        let (code, text) = run(Command::new("ruby")
+        let (code, text) = run(tool("ruby")
             .args(["-e", "require 'slash_gem'"])
             .current_dir("/")
             .env("GEM_PATH", root.join("ruby/gems/3.4.0")));
@@ -170,7 +169,7 @@ fn the_loader_says_of_a_link_that_is_a_text_what_the_rule_says() {
     ]);
     let (found, _sandbox, root) = judged("link-stored-as-text", layer, &[]);
     assert_eq!(found.len(), 1);
-    let (_, text) = run(Command::new("/bin/true").env("LD_PRELOAD", root.join("lib/libz.so.1")));
+    let (_, text) = run(tool("/bin/true").env("LD_PRELOAD", root.join("lib/libz.so.1")));
     if text.is_empty() {
         eprintln!("skipped: this loader does not speak of what it cannot preload");
         return;
@@ -195,15 +194,14 @@ fn the_kernel_refuses_to_another_user_what_the_rules_name() {
     assert_eq!(of_rule("extension-not-executable", &json).len(), 1);
     assert_eq!(of_rule("command-not-executable", &json).len(), 0);
     // Where anybody can get to it, as to /opt.
-    let place = tempfile::tempdir().expect("there is room");
-    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let place = scratch();
     let root = place.path().join("opt");
     let into = root.display().to_string();
     sandbox
         .slashopt(["extract", "1.zip", "--into", &into, "-q"])
         .success();
     let as_user = |program: &str, argument: PathBuf| {
-        let mut command = Command::new("setpriv");
+        let mut command = tool("setpriv");
         command.args(["--reuid=1051", "--regid=1051", "--clear-groups", program]);
         run(command.arg(argument).current_dir("/"))
     };

@@ -1,13 +1,13 @@
 //! The rules about packages that are there twice, or in part.
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::Value;
 
 use crate::check::{assert_found, assert_silent, checked, of_rule, stack};
 use crate::real_layers::real;
 use crate::support::command::{Sandbox, skip_without};
+use crate::support::machine::tool;
 use crate::support::zip::{Archive, Entry, archive, file};
 
 /// A Python distribution with these modules.
@@ -98,7 +98,7 @@ fn python_sees_both_distributions_that_check_finds() {
         }
     }
     let code = "import importlib.metadata as m; print(sorted(d.version for d in m.distributions(path=['layer/python'])))";
-    let said = Command::new("python3")
+    let said = tool("python3")
         .args(["-c", code])
         .current_dir(sandbox.work())
         .output()

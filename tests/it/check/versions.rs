@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use crate::check::{assert_found, assert_silent, checked, found, of_rule, stack};
 use crate::real_layers::real;
 use crate::support::command::{Sandbox, skip_without};
+use crate::support::machine::tool;
 use crate::support::zip::{Archive, Entry, archive, file};
 
 fn one(entries: impl IntoIterator<Item = Entry>) -> [Archive; 1] {
@@ -25,7 +25,7 @@ fn found_in(rule: &str, layer: &str, runtime: &str) -> Vec<String> {
 
 /// Runs a foreign tool; what it prints on both streams.
 fn run(command: &str, arguments: &[&str], directory: &Path) -> String {
-    let output = Command::new(command)
+    let output = tool(command)
         .args(arguments)
         .current_dir(directory)
         .output()
@@ -154,7 +154,7 @@ const MODIFIED: i32 = 1_700_000_001;
 /// A version of Python that there is: the command, and the minor version.
 fn pythons() -> Vec<(String, u16)> {
     let is_it = |command: &str, minor: u16| {
-        let version = Command::new(command).arg("--version").output();
+        let version = tool(command).arg("--version").output();
         version.is_ok_and(|output| {
             output.status.success()
                 && output

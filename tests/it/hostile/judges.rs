@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use super::table::{Case, Verdict};
 use crate::support::command::{Sandbox, skip_without};
+use crate::support::machine::tool;
 use crate::support::shown;
 use crate::support::tree::{Node, Tree};
 
@@ -46,7 +47,7 @@ fn unhex(text: &str) -> Vec<u8> {
 }
 
 fn started(directory: &Path, command: &[&str]) -> Output {
-    Command::new(command[0])
+    tool(command[0])
         .args(&command[1..])
         .current_dir(directory)
         .env("TZ", "UTC")

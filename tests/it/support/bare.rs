@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+
+use super::machine::tool;
 
 /// Copies a program into a root file system, with the libraries that it was linked with; says that the test is left out if these
 /// cannot be found.
@@ -16,7 +17,7 @@ pub(crate) fn install(root: &Path, program: impl AsRef<Path>, name: &str) -> Opt
 }
 
 fn copy_with_libraries(root: &Path, program: &Path, name: &str) -> Option<()> {
-    let listed = Command::new("ldd").arg(program).output().ok()?;
+    let listed = tool("ldd").arg(program).output().ok()?;
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     let libraries = listed
         .split_whitespace()
@@ -27,7 +28,7 @@ fn copy_with_libraries(root: &Path, program: &Path, name: &str) -> Option<()> {
         fs::create_dir_all(to.parent()?).ok()?;
         // By another process: a descriptor of ours that may write it would be inherited by whatever another test starts at that
         // moment, and a file that somebody may write cannot be executed.
-        let copied = Command::new("cp").args([from, &to]).status().ok()?;
+        let copied = tool("cp").args([from, &to]).status().ok()?;
         copied.success().then_some(())?;
     }
     Some(())

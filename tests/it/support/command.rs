@@ -7,8 +7,9 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
+use super::machine::{PATH, path, scratch, tool};
 use super::tree::Tree;
 use super::zip::Archive;
 
@@ -23,13 +24,7 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
-        let root = tempfile::Builder::new()
-            .prefix("slashopt-it-")
-            .tempdir()
-            .expect("a temporary directory can be made");
-        let sandbox = Self { root };
-        fs::set_permissions(sandbox.root.path(), fs::Permissions::from_mode(0o755))
-            .expect("the mode of our own directory can be set");
+        let sandbox = Self { root: scratch() };
         for name in ["work", "home", "tmp"] {
             sandbox.mkdir_at(&sandbox.root.path().join(name), 0o755);
         }
@@ -208,7 +203,7 @@ impl Invocation<'_> {
             PathBuf::from(env!("CARGO_BIN_EXE_slashopt"))
         };
         // The umask belongs to the process, and this process runs other tests: a shell sets it for the command alone.
-        let mut command = Command::new("/bin/sh");
+        let mut command = tool("/bin/sh");
         command
             .arg("-c")
             .arg(format!("umask {:04o}; exec \"$@\"", self.umask))
@@ -218,7 +213,7 @@ impl Invocation<'_> {
             .args(&self.arguments)
             .current_dir(self.sandbox.work())
             .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("PATH", PATH)
             .env("HOME", self.sandbox.home())
             .env("XDG_CACHE_HOME", self.sandbox.home().join(".cache"))
             .env("TMPDIR", self.sandbox.root().join("tmp"))
@@ -254,7 +249,7 @@ fn program_for_nobody(sandbox: &Sandbox) -> PathBuf {
     if !copy.exists() {
         // By another process: a descriptor of ours that may write it would be inherited by whatever another test starts
         // at that moment, and a file that somebody may write cannot be executed.
-        let installed = Command::new("install")
+        let installed = tool("install")
             .args(["-m", "0755", env!("CARGO_BIN_EXE_slashopt")])
             .arg(&copy)
             .status();
@@ -435,7 +430,7 @@ impl Tmpfs {
 
     /// The same with another file system that needs no device.
     pub(crate) fn of_kind(kind: &str, directory: &Path, options: &str) -> Option<Self> {
-        let outcome = Command::new("mount")
+        let outcome = tool("mount")
             .args(["-t", kind, "-o", options, kind])
             .arg(directory)
             .output();
@@ -456,15 +451,13 @@ impl Tmpfs {
 
 impl Drop for Tmpfs {
     fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(&self.0).status());
+        drop(tool("umount").arg("-l").arg(&self.0).status());
     }
 }
 
 /// Whether a foreign tool can be started; says that the test is left out if not.
 pub(crate) fn skip_without(tool: &str) -> bool {
-    let is_there = std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|directory| directory.join(tool).exists())
-    });
+    let is_there = std::env::split_paths(&path()).any(|directory| directory.join(tool).exists());
     if !is_there {
         eprintln!("skipped: there is no `{tool}` here");
     }

@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use super::command::{Sandbox, skip_without};
+use super::machine::tool;
 use super::tree::{Node, Tree};
 
 /// What a reader gives besides names, kinds and bytes.
@@ -121,7 +121,7 @@ pub(crate) fn everybody_reads(sandbox: &Sandbox, archive: &str, expected: &Tree)
 
 #[track_caller]
 fn run(sandbox: &Sandbox, command: &str, archive: &str, out: &str) {
-    let output = Command::new("sh")
+    let output = tool("sh")
         .args(["-c", &format!("umask 022; {command}")])
         .current_dir(sandbox.work())
         .env("ZIP", archive)

@@ -1,7 +1,10 @@
 //! Machines on which not everything is allowed, as words to put in front of a command.
 
 use std::ffi::OsString;
-use std::process::Command;
+use std::path::Path;
+
+use super::command::Sandbox;
+use super::machine::tool;
 
 /// Installs a filter that answers chosen system calls with an error, and runs a command under it. Arguments: `NAME=ERRNO`, then
 /// `--`, then the command.
@@ -94,12 +97,44 @@ pub(crate) fn without_namespaces() -> Vec<OsString> {
     ])
 }
 
+/// Hides `/var`, but for two folders, then runs commands of the shell, then a program. Arguments: the commands, the folders, the
+/// program.
+const WITHOUT_VAR: &str = r#"
+set -e
+prepare=$1 program=$2 sandbox=$3
+shift 3
+exec 8<"$program" 9<"$sandbox"
+mount -t tmpfs -o mode=0755 tmpfs /var
+keep() {
+  case $2 in
+    /var/*) mkdir -p "$2" && mount --no-canonicalize --bind "/proc/self/fd/$1" "$2" ;;
+  esac
+}
+keep 8 "$program"
+keep 9 "$sandbox"
+exec 8<&- 9<&-
+cd "$PWD"
+eval "$prepare"
+exec "$@"
+"#;
+
+/// A machine that has nothing at `/var` but what these commands of the shell make there: no function, no runtime of Lambda, and
+/// nothing that stays. Only root can make one. The program and the sandbox are there also where the machine has them below `/var`.
+pub(crate) fn with_its_own_var(sandbox: &Sandbox, prepare: &str) -> Vec<OsString> {
+    let program = Path::new(env!("CARGO_BIN_EXE_slashopt"));
+    let program = program.parent().expect("it lies in a folder");
+    let mut all = words(["unshare", "--mount", "sh", "-c", WITHOUT_VAR, "sh", prepare]);
+    all.push(program.into());
+    all.push(sandbox.root().into());
+    all
+}
+
 /// Whether a command may be run so; says that the test is left out if not.
 pub(crate) fn skip_unless_allowed(machine: &[OsString]) -> bool {
     let Some((program, rest)) = machine.split_first() else {
         return true;
     };
-    let outcome = Command::new(program).args(rest).arg("true").output();
+    let outcome = tool(program).args(rest).arg("true").output();
     match outcome {
         Ok(output) if output.status.success() => false,
         Ok(output) => {

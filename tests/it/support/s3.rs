@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use super::command::{Invocation, Sandbox};
+use super::machine::{script, tool};
 
 /// The server of this process. It ends when its standard input does, which nobody closes before the process ends.
 struct Server {
@@ -18,8 +18,7 @@ struct Server {
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/s3-server");
-        let mut process = Command::new(script)
+        let mut process = script("scripts/s3-server")
             .arg("serve")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -70,7 +69,7 @@ impl Bucket {
 
     /// The same, to be started and left running.
     pub(crate) fn process<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_slashopt"));
+        let mut command = tool(env!("CARGO_BIN_EXE_slashopt"));
         command
             .args(arguments)
             .env_clear()

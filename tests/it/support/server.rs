@@ -3,13 +3,14 @@
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::command::Sandbox;
+use super::machine::{PATH, project, script, tool};
 
 /// A server of its own; it ends with the value.
 pub(crate) struct Server {
@@ -37,12 +38,12 @@ impl Server {
         arguments: impl IntoIterator<Item = A>,
         variables: &[(&str, &str)],
     ) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_slashopt"))
+        let mut child = tool(env!("CARGO_BIN_EXE_slashopt"))
             .args(["registry", "serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .current_dir(sandbox.work())
             .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("PATH", PATH)
             .env("HOME", sandbox.home())
             .env("TMPDIR", sandbox.root().join("tmp"))
             .envs(variables.iter().copied())
@@ -190,8 +191,7 @@ impl Answer {
 /// Installs AWS's clients of one kind; where they are.
 #[track_caller]
 pub(crate) fn aws_clients(kind: &str) -> PathBuf {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let installed = Command::new(project.join("scripts/aws-clients"))
+    let installed = script("scripts/aws-clients")
         .arg(kind)
         .output()
         .expect("a script can be started");
@@ -200,5 +200,5 @@ pub(crate) fn aws_clients(kind: &str) -> PathBuf {
         "the clients could not be installed: {}",
         String::from_utf8_lossy(&installed.stderr)
     );
-    project.join("target/aws-clients").join(kind)
+    project("target/aws-clients").join(kind)
 }

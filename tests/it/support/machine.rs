@@ -1,0 +1,98 @@
+//! What the tests take from the machine that they run on: its programs, and nothing that somebody may have set or put there.
+//! `scripts/odd-machine` is a machine on which everything else is otherwise.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Once;
+
+/// Where the programs under test, and what stands in front of them, look for commands.
+pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Beginnings of the variables by which a machine says how it reaches its package registries, in capitals.
+const NETWORK: [&str; 14] = [
+    "ALL_PROXY",
+    "CARGO",
+    "CURL_CA",
+    "DEBIAN_FRONTEND",
+    "HOME",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NODE_EXTRA_CA_CERTS",
+    "NO_PROXY",
+    "NPM_CONFIG_",
+    "PIP_",
+    "REQUESTS_CA_BUNDLE",
+    "RUSTUP",
+    "SSL_CERT",
+];
+
+/// A program of this machine, found by the caller's `PATH`, with a few variables of ours and none of the caller's.
+pub(crate) fn tool(program: impl AsRef<OsStr>) -> Command {
+    settle();
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("PATH", path())
+        .env("HOME", home())
+        .env("TMPDIR", std::env::temp_dir())
+        .env("LC_ALL", "C.UTF-8")
+        .env("TZ", "UTC");
+    command
+}
+
+/// A script of this project, such as `scripts/packers`. It may fetch something, so that it also gets to know how.
+pub(crate) fn script(name: &str) -> Command {
+    let mut command = tool(project(name));
+    command.envs(std::env::vars_os().filter(|(name, _)| {
+        let name = name.to_string_lossy().to_ascii_uppercase();
+        NETWORK.iter().any(|beginning| name.starts_with(beginning))
+    }));
+    command
+}
+
+/// A path in this project.
+pub(crate) fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// An empty temporary directory that everybody may enter, with a path without links.
+pub(crate) fn scratch() -> tempfile::TempDir {
+    settle();
+    let parent = std::env::temp_dir()
+        .canonicalize()
+        .expect("there is a directory for temporary files");
+    let scratch = tempfile::Builder::new()
+        .prefix("slashopt-it-")
+        .tempdir_in(parent)
+        .expect("a temporary directory can be made");
+    // An access list that the parent hands down would be handed on to everything below.
+    for list in ["system.posix_acl_default", "system.posix_acl_access"] {
+        let _ = rustix::fs::removexattr(scratch.path(), list);
+    }
+    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755))
+        .expect("the mode of our own directory can be set");
+    scratch
+}
+
+/// Gives this process the umask that all tests are written for; whoever wants another one says so for one command.
+fn settle() {
+    static SETTLED: Once = Once::new();
+    SETTLED.call_once(|| {
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_retain(0o022));
+    });
+}
+
+/// The caller's `PATH`.
+pub(crate) fn path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_else(|| PATH.into())
+}
+
+/// A home directory for programs that want to write into one. It is kept, for what they cache in it.
+fn home() -> PathBuf {
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("home");
+    fs::create_dir_all(&home).expect("a directory can be made among what is built");
+    home
+}
