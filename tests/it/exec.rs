@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use crate::support::command::{Checked, Finished, Invocation, NOBODY, Sandbox, skip_unless_root};
-use crate::support::machine::tool;
+use crate::support::machine::{absent, tool};
 use crate::support::restricted::{as_in_docker, skip_unless_allowed, with_its_own_var};
 use crate::support::strace::{injected, skip_without_strace, traced};
 use crate::support::zip::{archive, directory, file, link};
@@ -60,8 +60,12 @@ impl User {
             .env("XDG_CACHE_HOME", cache)
             .env("SLASHOPT_NO_HOOKS", "true");
         match self {
-            // Where root may make `/var/task`, it is not this machine's.
-            Self::Root if arguments.contains(&"--task-root") => {
+            // Where root may make `/var/task`, and where what lies there may be started, it is not this machine's.
+            Self::Root
+                if ["--task-root", "provided.al2023"]
+                    .iter()
+                    .any(|word| arguments.contains(word)) =>
+            {
                 command.under(with_its_own_var(sandbox, ""))
             }
             Self::Root => command,
@@ -359,8 +363,8 @@ exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
             assert_eq!(note.stdout().trim(), directory);
         }
     }
-    let is_gone = "stat -L -c %h /proc/self/cwd; grep -c \" $0 \" /proc/self/mountinfo";
-    let at = format!("{own}/target");
+    let is_gone = "stat -L -c %h /proc/self/cwd; grep -cF \" $0 \" /proc/self/mountinfo";
+    let at = format!("{own}/target").replace(' ', r"\040");
     let told = run("gone", "target", &["sh", "-c", is_gone, &at]).success();
     assert_eq!(
         told.stdout(),
@@ -385,7 +389,7 @@ fn the_status_is_the_commands() {
             .status(127)
             .stderr_contains("`no-such-command`: No such file or directory")
             .has_hint();
-        ends(&["/no/such/command"]).status(127);
+        ends(&[&absent()]).status(127);
         ends(&["/etc/passwd"])
             .status(126)
             .stderr_contains("`/etc/passwd`: Permission denied");
@@ -396,13 +400,16 @@ fn the_status_is_the_commands() {
 #[test]
 fn a_missing_interpreter_is_named() {
     let Some(sandbox) = sandbox() else { return };
-    let script = sandbox.write("script", "#!/no/such/interpreter\n");
+    let interpreter = absent();
+    let script = sandbox.write("script", format!("#!{interpreter}\n"));
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("it is ours");
     User::Root
         .exec(&sandbox, &["one.zip", "--", "./script"])
         .run()
         .status(127)
-        .stderr_contains("hint: the command's interpreter is missing here: `/no/such/interpreter`");
+        .stderr_contains(&format!(
+            "hint: the command's interpreter is missing here: `{interpreter}`"
+        ));
 }
 
 #[test]
@@ -678,7 +685,7 @@ fn a_task_root_is_seen_also_where_the_layers_could_be_extracted() {
     fs::set_permissions(&place, fs::Permissions::from_mode(0o777)).expect("it is ours");
     let at = place.canonicalize().expect("it is there").join("opt");
     let at = at.to_str().expect("text");
-    let show = format!("pwd -P; ls; ls {at}; echo $PYTHONPATH; tool; id -u; ls -d /tmp");
+    let show = format!("pwd -P; ls; ls '{at}'; echo $PYTHONPATH; tool; id -u; ls -d /tmp");
     let expected = format!(
         "/var/task\napp.py\nbin\nlink\nonly\npython\n/var/task:{at}/python\ntool of one\n{NOBODY}\n/tmp\n"
     );
@@ -831,7 +838,8 @@ fn with_programs_at_the_target(sandbox: &Sandbox) -> String {
     fs::copy("/bin/sh", &interpreter).expect("the shell can be copied");
     let script = sandbox.write(
         "bin/script",
-        format!("#!{}\necho script\n", interpreter.display()),
+        // Not by its whole path, which may hold a space.
+        "#!at/bin/interpreter\necho script\n",
     );
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("it is ours");
     std::os::unix::fs::symlink(&interpreter, sandbox.path("bin/linked"))
@@ -922,7 +930,7 @@ fn what_was_there_stays_visible_if_it_is_to() {
 #[test]
 fn a_place_that_nobody_can_make_is_made_for_the_command_alone() {
     let Some(sandbox) = sandbox() else { return };
-    let at = format!("/slashopt-it-{}", std::process::id());
+    let at = absent();
     let seen = User::Nobody
         .exec(
             &sandbox,
@@ -1158,7 +1166,7 @@ fn a_running_command_loses_no_file_and_leaves_no_lock() {
     let cache = sandbox.path("cache").display().to_string();
     // As if the last use were long ago.
     let prune = format!(
-        "find {cache} -exec touch -h -d 2020-01-01 {{}} +; {program} cache prune --max-size 0 --older-than 0s --cache-dir {cache}"
+        r#"find "{cache}" -exec touch -h -d 2020-01-01 {{}} +; "{program}" cache prune --max-size 0 --older-than 0s --cache-dir "{cache}""#
     );
     // Layers that no other test runs meanwhile: a tree is in use also where another cache has one of the same name.
     for (name, path) in [("left.zip", "left"), ("right.zip", "right")] {

@@ -255,6 +255,81 @@ fn no_test_file_is_forgotten() {
     assert_none(&found, "main.rs does not declare");
 }
 
+/// What no test may take from the machine itself: how it is written, what takes its place, and the files that may write it.
+const OF_THE_MACHINE: [(&str, &str, &[&str]); 8] = [
+    (
+        "Command::new(",
+        "`support::machine::tool` clears the caller's variables",
+        &["support/machine.rs"],
+    ),
+    (
+        "tempdir",
+        "`support::machine::scratch` is free of access lists and links",
+        &["support/machine.rs"],
+    ),
+    (
+        "temp_dir()",
+        "a test writes into its sandbox",
+        &["support/machine.rs"],
+    ),
+    (
+        "env::var",
+        "variables of the caller are no matter, but for those by which a test is asked for more, or speaks to itself",
+        &[
+            "support/machine.rs",
+            "cache_life.rs",
+            "flatten.rs",
+            "packers.rs",
+            "properties.rs",
+        ],
+    ),
+    (
+        "/nonexistent",
+        "somebody may have made it: a path in the sandbox, or `support::machine::absent`",
+        &[],
+    ),
+    (
+        "/no/such",
+        "somebody may have made it: a path in the sandbox, or `support::machine::absent`",
+        &[],
+    ),
+    (
+        "tmpfs /var",
+        "the checkout may lie there: `support::restricted::with_its_own_var`",
+        &["support/restricted.rs"],
+    ),
+    (
+        "/slashopt-it-",
+        "`support::machine::absent`, but in names that no archive may have",
+        &["support/machine.rs", "errors.rs"],
+    ),
+];
+
+#[test]
+fn tests_take_nothing_of_the_machine_for_granted() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let mut found = Vec::new();
+    for path in rust_files(&root) {
+        let name = path.strip_prefix(&root).expect("it was found below");
+        if name == Path::new("tidy.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("our files are text");
+        for (number, line) in text.lines().enumerate() {
+            let broken = OF_THE_MACHINE.iter().filter(|(written, _, exceptions)| {
+                let is_code = !line.trim_start().starts_with("//");
+                let is_exception = exceptions.iter().any(|file| name == Path::new(file));
+                is_code && line.contains(written) && !is_exception
+            });
+            found.extend(broken.map(|(written, instead, _)| {
+                let name = name.display();
+                format!("tests/it/{name}:{}: {written} ({instead})", number + 1)
+            }));
+        }
+    }
+    assert_none(&found, "a test brings what it needs");
+}
+
 #[test]
 fn imports_in_braces_are_seen() {
     let source = Source {

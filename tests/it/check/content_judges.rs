@@ -66,7 +66,9 @@ fn the_loader_refuses_a_library_that_needs_a_newer_system() {
     let runtime = ["--runtime", "provided.al2023"];
     let (found, _sandbox, root) = judged("needs-newer-system", layer, &runtime);
     assert_eq!(found.len(), 1);
-    let (code, said) = run(tool("/bin/true").env("LD_PRELOAD", root.join("lib/a.so")));
+    let (code, said) = run(tool("true")
+        .current_dir(&root)
+        .env("LD_PRELOAD", "lib/a.so"));
     assert_ne!(code, Some(0));
     assert!(said.contains("version `GLIBC_2.99' not found"), "{said}");
 }

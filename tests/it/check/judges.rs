@@ -169,7 +169,9 @@ fn the_loader_says_of_a_link_that_is_a_text_what_the_rule_says() {
     ]);
     let (found, _sandbox, root) = judged("link-stored-as-text", layer, &[]);
     assert_eq!(found.len(), 1);
-    let (_, text) = run(tool("/bin/true").env("LD_PRELOAD", root.join("lib/libz.so.1")));
+    let (_, text) = run(tool("true")
+        .current_dir(&root)
+        .env("LD_PRELOAD", "lib/libz.so.1"));
     if text.is_empty() {
         eprintln!("skipped: this loader does not speak of what it cannot preload");
         return;

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 /// Where the programs under test, and what stands in front of them, look for commands.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -77,12 +77,39 @@ pub(crate) fn scratch() -> tempfile::TempDir {
     scratch
 }
 
-/// Gives this process the umask that all tests are written for; whoever wants another one says so for one command.
+/// An absolute path that this machine does not have, for what cannot lie in a directory of the test's own: it has no character that
+/// a kernel, a shell or a list of paths takes for anything but a part of a name.
+#[track_caller]
+pub(crate) fn absent() -> String {
+    let path = format!("/slashopt-it-absent-{}", std::process::id());
+    assert!(!Path::new(&path).exists(), "somebody made {path}");
+    path
+}
+
+/// Makes this process one that hands on what every test is written for: a umask of 022, and no ignored signal. Whoever wants it
+/// otherwise says so for one command.
 fn settle() {
     static SETTLED: Once = Once::new();
     SETTLED.call_once(|| {
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_retain(0o022));
+        // As under `nohup`, and in the background of a script. This process goes on to survive them: the handler does nothing,
+        // and unlike a signal that is ignored it ends where another program begins.
+        for signal in ignored_signals() {
+            drop(signal_hook::flag::register(signal, Arc::default()));
+        }
     });
+}
+
+/// The signals that this process ignores, but for the one that Rust ignores and does not hand on.
+fn ignored_signals() -> impl Iterator<Item = i32> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status
+        .lines()
+        .find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok())
+        .unwrap_or(0);
+    (1..32)
+        .filter(move |signal| mask >> (signal - 1) & 1 == 1)
+        .filter(|signal| *signal != signal_hook::consts::SIGPIPE)
 }
 
 /// The caller's `PATH`.
