@@ -164,7 +164,7 @@ const TELL: [&[&str]; 6] = [
         "/proc/self/oom_score_adj",
         "/proc/self/sessionid",
     ],
-    &["/usr/bin/python3", "-c", TELL_DESCRIPTORS],
+    &["python3", "-c", TELL_DESCRIPTORS],
     &[
         "readlink",
         "/proc/self/cwd",
@@ -265,7 +265,7 @@ fn are_handed_on(sandbox: &Sandbox, user: User, state: &str, ground: &Ground<'_>
                 .command(&words)
                 .env("XDG_CACHE_HOME", &own)
                 .under(machine)
-                .under(["/usr/bin/python3", "-c", ODD_STATE, state, how]);
+                .under(["python3", "-c", ODD_STATE, state, how]);
             let command = match user {
                 User::Root => command,
                 User::Nobody => command.by_nobody(),
@@ -376,6 +376,8 @@ exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
 #[test]
 fn the_status_is_the_commands() {
     let Some(sandbox) = sandbox() else { return };
+    let text = sandbox.write("text", "no program").display().to_string();
+    let folder = sandbox.work().display().to_string();
     for user in USERS {
         let ends = |command: &[&str]| {
             let arguments = [&["one.zip", "--require-mount", "--"], command].concat();
@@ -390,10 +392,10 @@ fn the_status_is_the_commands() {
             .stderr_contains("`no-such-command`: No such file or directory")
             .has_hint();
         ends(&[&absent()]).status(127);
-        ends(&["/etc/passwd"])
+        ends(&[&text])
             .status(126)
-            .stderr_contains("`/etc/passwd`: Permission denied");
-        ends(&["/etc"]).status(126);
+            .stderr_contains(&format!("`{text}`: Permission denied"));
+        ends(&[&folder]).status(126);
     }
 }
 

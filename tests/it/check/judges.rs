@@ -202,6 +202,7 @@ fn the_kernel_refuses_to_another_user_what_the_rules_name() {
     sandbox
         .slashopt(["extract", "1.zip", "--into", &into, "-q"])
         .success();
+    // A number that is neither root's nor, here, an owner's; nobody need have it.
     let as_user = |program: &str, argument: PathBuf| {
         let mut command = tool("setpriv");
         command.args(["--reuid=1051", "--regid=1051", "--clear-groups", program]);

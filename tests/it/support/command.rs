@@ -202,11 +202,15 @@ impl Invocation<'_> {
         } else {
             PathBuf::from(env!("CARGO_BIN_EXE_slashopt"))
         };
-        // The umask belongs to the process, and this process runs other tests: a shell sets it for the command alone.
+        // The umask belongs to the process, and this process runs other tests: a shell sets it for the command alone. What dies of
+        // a signal leaves no core among the files that a test looks at.
         let mut command = tool("/bin/sh");
         command
             .arg("-c")
-            .arg(format!("umask {:04o}; exec \"$@\"", self.umask))
+            .arg(format!(
+                "umask {:04o}; ulimit -S -c 0; exec \"$@\"",
+                self.umask
+            ))
             .arg("sh")
             .args(&self.wrapper)
             .arg(program)

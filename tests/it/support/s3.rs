@@ -72,7 +72,6 @@ impl Bucket {
         let mut command = tool(env!("CARGO_BIN_EXE_slashopt"));
         command
             .args(arguments)
-            .env_clear()
             .envs(self.variables())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
