@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use crate::model::{OnTypeConflict, merge};
 use crate::properties::{Layer, config, entries, stack};
 use crate::real_layers::{printed, real};
-use crate::support::command::{Finished, Sandbox, skip_without, without_colours};
+use crate::support::command::{
+    Finished, Sandbox, skip_where_modes_forbid, skip_without, without_colours,
+};
 use crate::support::machine::tool;
 use crate::support::tree::{Node, Tree};
 use crate::support::zip::{Archive, Entry, Field, archive, crc32, directory, file, link};
@@ -674,7 +676,7 @@ proptest! {
 
     #[test]
     fn git_finds_the_same_difference_in_the_extracted_trees(layers in stack(), others in stack()) {
-        if skip_without("git") {
+        if skip_without("git") || skip_where_modes_forbid() {
             return Ok(());
         }
         for (left, right) in [(&layers[..1], &layers[..]), (&layers[..], &others[..])] {

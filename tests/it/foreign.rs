@@ -8,7 +8,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use crate::model::{self, Entry, Object, OnTypeConflict};
-use crate::support::command::{Sandbox, skip_without};
+use crate::support::command::{Sandbox, skip_where_modes_forbid, skip_without};
 use crate::support::machine::tool;
 use crate::support::tree::{Node, Tree};
 use crate::support::zip::{Archive, Descriptor, UNIX, archive, directory, file, link};
@@ -220,7 +220,7 @@ proptest! {
     /// Where kinds do not conflict, the model is what everybody does by hand: unzip one layer over the other.
     #[test]
     fn the_model_is_unzip_layer_by_layer(layers in prop::collection::vec(friendly_layer(), 1..4)) {
-        if skip_without("unzip") {
+        if skip_without("unzip") || skip_where_modes_forbid() {
             return Ok(());
         }
         let merged = model::merge(&layers, OnTypeConflict::Replace);
@@ -237,7 +237,7 @@ proptest! {
         low in friendly_layer(),
         high in friendly_layer(),
     ) {
-        if skip_without("unzip") {
+        if skip_without("unzip") || skip_where_modes_forbid() {
             return Ok(());
         }
         let mut layers = vec![low, high];

@@ -423,6 +423,15 @@ pub(crate) fn skip_unless_root(sandbox: &Sandbox) -> bool {
     false
 }
 
+/// Whether modes that forbid it keep a foreign tool from reading and writing what it has extracted, as they keep everybody but root;
+/// says that the test is left out if so.
+pub(crate) fn skip_where_modes_forbid() -> bool {
+    if !is_root() {
+        eprintln!("skipped: only root reads and writes whatever the modes");
+    }
+    !is_root()
+}
+
 /// A tmpfs on a directory, unmounted with the value.
 pub(crate) struct Tmpfs(PathBuf);
 

@@ -37,7 +37,7 @@ pub(crate) fn tool(program: impl AsRef<OsStr>) -> Command {
         .env_clear()
         .env("PATH", path())
         .env("HOME", home())
-        .env("TMPDIR", std::env::temp_dir())
+        .env("TMPDIR", temporary())
         .env("LC_ALL", "C.UTF-8")
         .env("TZ", "UTC");
     command
@@ -61,12 +61,9 @@ pub(crate) fn project(path: &str) -> PathBuf {
 /// An empty temporary directory that everybody may enter, with a path without links.
 pub(crate) fn scratch() -> tempfile::TempDir {
     settle();
-    let parent = std::env::temp_dir()
-        .canonicalize()
-        .expect("there is a directory for temporary files");
     let scratch = tempfile::Builder::new()
         .prefix("slashopt-it-")
-        .tempdir_in(parent)
+        .tempdir_in(temporary())
         .expect("a temporary directory can be made");
     // An access list that the parent hands down would be handed on to everything below.
     for list in ["system.posix_acl_default", "system.posix_acl_access"] {
@@ -75,6 +72,13 @@ pub(crate) fn scratch() -> tempfile::TempDir {
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755))
         .expect("the mode of our own directory can be set");
     scratch
+}
+
+/// Where the machine wants temporary files, by a path without links.
+fn temporary() -> PathBuf {
+    std::env::temp_dir()
+        .canonicalize()
+        .expect("there is a directory for temporary files")
 }
 
 /// An absolute path that this machine does not have, for what cannot lie in a directory of the test's own: it has no character that
