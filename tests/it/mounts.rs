@@ -24,7 +24,9 @@ fn sandbox() -> Option<Sandbox> {
 /// The sources of what is mounted on a directory.
 fn sources_at(directory: &Path) -> Vec<String> {
     let text = fs::read_to_string("/proc/self/mountinfo").expect("there is a /proc");
-    let point = format!(" {} ", directory.display());
+    // In there a space is written as a number.
+    let directory = directory.display().to_string().replace(' ', r"\040");
+    let point = format!(" {directory} ");
     text.lines()
         .filter(|line| line.contains(&point))
         .filter_map(|line| {
