@@ -15,10 +15,12 @@ mod conflicts;
 mod es_modules;
 mod extensions;
 pub mod facts;
+mod finding;
 mod folders;
 mod gems;
 mod interpreters;
 mod java;
+mod leads;
 mod links;
 mod modes;
 mod names;
@@ -26,6 +28,7 @@ mod native;
 mod packages;
 mod python;
 mod quotas;
+mod rule;
 mod runtime_sdk;
 mod search_order;
 mod search_paths;
@@ -33,122 +36,9 @@ mod subject;
 mod versions;
 mod wrapper;
 
-use std::borrow::Cow;
-use std::fmt;
-
-use crate::layer::LayerId;
-use crate::path::LayerPath;
-
+pub use finding::{Finding, Severity};
+pub use rule::Rule;
 pub use subject::{Configuration, File, Subject};
-
-/// How much a finding matters.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Severity {
-    /// Worth knowing.
-    Note,
-    /// It misleads, or breaks sometimes.
-    Warning,
-    /// It would fail in the cloud, or be refused there.
-    Error,
-}
-
-impl Severity {
-    /// All of them, the worst first.
-    pub const ALL: [Self; 3] = [Self::Error, Self::Warning, Self::Note];
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Note => "note",
-        })
-    }
-}
-
-/// One thing that a rule found.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Finding {
-    /// The id of the rule.
-    pub rule: &'static str,
-    /// How much it matters.
-    pub severity: Severity,
-    /// The layer at fault; `None` when it is the stack as a whole.
-    pub layer: Option<LayerId>,
-    /// The path at fault; `None` when it is no single one.
-    pub path: Option<LayerPath>,
-    /// What is wrong, in one line without a full stop.
-    pub message: String,
-    /// What to do about it.
-    pub help: Cow<'static, str>,
-}
-
-/// One rule. Its texts are for people: short sentences, which name AWS's own where it has one.
-#[derive(Debug)]
-pub struct Rule {
-    /// Its name, in kebab-case. It is part of the contract: `--allow`, `--deny` and other programs use it.
-    pub id: &'static str,
-    /// What its findings are worth; a single finding may be worth less.
-    pub severity: Severity,
-    /// What it finds, as a heading over its findings: one line, lower case, no full stop.
-    pub summary: &'static str,
-    /// Why that matters: the reason, what Lambda does, its sentence where it is known, and the source.
-    pub explanation: &'static str,
-    /// What Lambda itself says then, word for word, where that is known.
-    pub says: Option<&'static str>,
-    /// What to do, for findings that know nothing better: one line, lower case, no full stop.
-    pub cure: &'static str,
-    /// Whether it can only be judged for a known runtime.
-    pub needs_runtime: bool,
-    /// Appends what it finds in the subject.
-    pub(crate) judge: fn(&Subject<'_>, &mut Findings),
-}
-
-/// Where a rule puts what it finds.
-#[derive(Debug)]
-pub(crate) struct Findings {
-    rule: &'static Rule,
-    found: Vec<Finding>,
-}
-
-impl Findings {
-    /// Adds a finding with the severity and the cure of the rule.
-    pub(crate) fn add(
-        &mut self,
-        layer: impl Into<Option<LayerId>>,
-        path: impl Into<Option<LayerPath>>,
-        message: impl Into<String>,
-    ) {
-        self.found.push(Finding {
-            rule: self.rule.id,
-            severity: self.rule.severity,
-            layer: layer.into(),
-            path: path.into(),
-            message: message.into(),
-            help: Cow::Borrowed(self.rule.cure),
-        });
-    }
-
-    /// Adds a finding at a file of the merged tree.
-    pub(crate) fn at(&mut self, file: &File, message: impl Into<String>) {
-        self.add(file.origin.layer, file.path.clone(), message);
-    }
-
-    /// Gives the finding that was added last another cure.
-    pub(crate) fn with_help(&mut self, help: impl Into<Cow<'static, str>>) {
-        if let Some(last) = self.found.last_mut() {
-            last.help = help.into();
-        }
-    }
-
-    /// Makes the finding that was added last worth less than others of its rule.
-    pub(crate) fn only(&mut self, severity: Severity) {
-        if let Some(last) = self.found.last_mut() {
-            last.severity = last.severity.min(severity);
-        }
-    }
-}
 
 /// Every rule, in the order in which findings are told: what AWS refuses, what does not start, what is not found, what misleads.
 pub static RULES: &[&Rule] = &[
@@ -254,12 +144,7 @@ pub fn check(subject: &Subject<'_>, policy: &Policy) -> Outcome {
             continue;
         }
         outcome.judged += 1;
-        let mut findings = Findings {
-            rule,
-            found: Vec::new(),
-        };
-        (rule.judge)(subject, &mut findings);
-        let mut found = findings.found;
+        let mut found = rule.findings(subject);
         if policy.is_denied(rule) {
             for finding in &mut found {
                 finding.severity = Severity::Error;

@@ -1,6 +1,7 @@
 //! What was accepted only because the user asked for leniency.
 
-use super::{Rule, Severity};
+use super::finding::Severity;
+use super::rule::Rule;
 use crate::path::LayerPath;
 
 pub(super) static ACCEPTED_BY_LENIENT: Rule = Rule {

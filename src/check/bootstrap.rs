@@ -1,8 +1,9 @@
 //! `/opt/bootstrap`, the runtime that a layer brings for OS-only functions.
 
+use super::finding::Severity;
 use super::modes::mode_of;
+use super::rule::Rule;
 use super::subject::is_executable;
-use super::{Rule, Severity};
 use crate::entry::Kind;
 use crate::runtime::Family;
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::facts::{Bytecode, FileFacts, Validation};
-use super::{File, Rule, Severity, Subject};
+use super::finding::Severity;
+use super::rule::Rule;
+use super::subject::{File, Subject};
 use crate::entry::Object;
 use crate::layer::LayerId;
 use crate::path::{Escaped, LayerPath};

@@ -1,6 +1,7 @@
 //! Layers that disagree on what a path is.
 
-use super::{Rule, Severity};
+use super::finding::Severity;
+use super::rule::Rule;
 use crate::merge::Shadowed;
 
 pub(super) static TYPE_CONFLICT: Rule = Rule {

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::facts::FileFacts;
-use super::{Rule, Severity};
+use super::finding::Severity;
+use super::rule::Rule;
 use crate::path::{Escaped, LayerPath};
 use crate::runtime::Family;
 

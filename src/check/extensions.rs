@@ -1,9 +1,10 @@
 //! `/opt/extensions`: every file in it is a program that Lambda starts.
 
-use super::links::{Leads, lead};
+use super::finding::Severity;
+use super::leads::{Leads, lead};
 use super::modes::mode_of;
-use super::subject::is_executable;
-use super::{Rule, Severity, Subject};
+use super::rule::Rule;
+use super::subject::{Subject, is_executable};
 use crate::entry::Kind;
 use crate::merge::NodeId;
 

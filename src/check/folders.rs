@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::facts::FileFacts;
+use super::finding::Severity;
 use super::python::split;
-use super::{File, Findings, Rule, Severity, Subject};
+use super::rule::{Findings, Rule};
+use super::subject::{File, Subject};
 use crate::layer::LayerId;
 use crate::path::Escaped;
 use crate::runtime::Family;

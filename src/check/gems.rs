@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::finding::Severity;
 use super::folders::report_folder;
 use super::python::split;
-use super::{File, Rule, Severity};
+use super::rule::Rule;
+use super::subject::File;
 use crate::runtime::Family;
 
 pub(super) static GEM_NOT_SEARCHED: Rule = Rule {

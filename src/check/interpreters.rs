@@ -1,7 +1,9 @@
 //! Programs in the places where Lambda starts them, and what starts them in turn: a script's interpreter, a program's loader.
 
 use super::facts::{FileFacts, Shebang};
-use super::{Rule, Severity, Subject};
+use super::finding::Severity;
+use super::rule::Rule;
+use super::subject::Subject;
 use crate::entry::Kind;
 use crate::merge::{NodeId, Origin};
 use crate::path::{Escaped, LayerPath};

@@ -1,7 +1,8 @@
 //! Classes that are newer than the runtime's Java.
 
 use super::facts::{ClassGroup, FileFacts};
-use super::{Rule, Severity};
+use super::finding::Severity;
+use super::rule::Rule;
 use crate::path::Escaped;
 
 pub(super) static NEWER_CLASSES: Rule = Rule {

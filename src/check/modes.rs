@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::subject::is_executable;
-use super::{Rule, Severity, Subject};
-use crate::check::facts::FileFacts;
+use super::facts::FileFacts;
+use super::finding::Severity;
+use super::rule::Rule;
+use super::subject::{Subject, is_executable};
 use crate::entry::Kind;
 use crate::merge::Origin;
 

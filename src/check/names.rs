@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Rule, Severity, Subject};
+use super::finding::Severity;
+use super::rule::Rule;
+use super::subject::Subject;
 use crate::layer::LayerNodeId;
 use crate::merge::{NodeId, Origin};
 use crate::path::Escaped;
@@ -66,7 +68,7 @@ does not.",
     },
 };
 
-fn report_alike(subject: &Subject<'_>, alike: &[NodeId], findings: &mut super::Findings) {
+fn report_alike(subject: &Subject<'_>, alike: &[NodeId], findings: &mut super::rule::Findings) {
     let [first, others @ ..] = alike else {
         return;
     };

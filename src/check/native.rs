@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::alternatives::{addon_directory, common_path, package_of};
 use super::facts::{Addon, FileFacts, Libc, NativeCode};
-use super::{File, Findings, Rule, Severity, Subject};
+use super::finding::Severity;
+use super::rule::{Findings, Rule};
+use super::subject::{File, Subject};
 use crate::elf::{Class, Kind, Machine};
 use crate::layer::LayerId;
 use crate::path::Escaped;

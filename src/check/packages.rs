@@ -1,6 +1,8 @@
 //! Packages that are there twice, or in part.
 
-use super::{Findings, Rule, Severity, Subject};
+use super::finding::Severity;
+use super::rule::{Findings, Rule};
+use super::subject::Subject;
 use crate::layer::LayerId;
 use crate::packages::{Ecosystem, Package, PackageSet, Packages};
 

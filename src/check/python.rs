@@ -1,6 +1,7 @@
 //! What Python does at its start because of what a layer holds.
 
-use super::{Rule, Severity};
+use super::finding::Severity;
+use super::rule::Rule;
 use crate::runtime::Family;
 
 pub(super) static PTH_FILE: Rule = Rule {

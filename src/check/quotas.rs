@@ -1,6 +1,7 @@
 //! What AWS refuses because it is too much, or named twice.
 
-use super::{Rule, Severity};
+use super::finding::Severity;
+use super::rule::Rule;
 use crate::layer::LayerId;
 use crate::quota::QuotaExceeded;
 

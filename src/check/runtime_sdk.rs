@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::facts::FileFacts;
+use super::finding::Severity;
 use super::packages::{described, found_in};
-use super::{Rule, Severity, Subject};
+use super::rule::Rule;
+use super::subject::Subject;
 use crate::layer::LayerId;
 use crate::packages::{Ecosystem, Package, Packages};
 use crate::path::{Escaped, LayerPath};

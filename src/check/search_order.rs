@@ -1,7 +1,8 @@
 //! Packages that the runtime finds in another folder first.
 
+use super::finding::Severity;
 use super::packages::{add_cure, described};
-use super::{Rule, Severity};
+use super::rule::Rule;
 use crate::packages::{Ecosystem, Package};
 
 pub(super) static LATER_LAYER_NOT_FOUND: Rule = Rule {

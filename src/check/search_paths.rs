@@ -1,6 +1,8 @@
 //! Variables of the function that take the layers' folders off the search paths.
 
-use super::{Rule, Severity, Subject};
+use super::finding::Severity;
+use super::rule::Rule;
+use super::subject::Subject;
 use crate::path::Escaped;
 use crate::runtime::Family;
 

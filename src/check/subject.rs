@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::facts::FileFacts;
-use super::links::{Leads, lead_path};
 use crate::archive::Refusal;
 use crate::entry::{Kind, Object};
 use crate::environment::Assignment;
@@ -158,21 +157,6 @@ impl<'a> Subject<'a> {
             names
         });
         names.get(&(directory, name)).copied()
-    }
-
-    /// The node that a path from the root leads to, links inside the root followed.
-    pub(super) fn resolve(&self, path: &[u8]) -> Option<NodeId> {
-        match lead_path(self, path) {
-            Leads::To(node) => Some(node),
-            Leads::Outside | Leads::Nowhere => None,
-        }
-    }
-
-    /// What stands directly in a directory of the tree, links on the way to it followed; sorted by name.
-    pub fn children(&self, directory: &str) -> Vec<NodeId> {
-        self.resolve(directory.as_bytes())
-            .map(|node| self.tree.sorted_children(node))
-            .unwrap_or_default()
     }
 
     /// Every file that any layer brings, the hidden ones too: what has to be read.

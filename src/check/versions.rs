@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
+use super::finding::Severity;
 use super::native::Grouped;
-use super::{Rule, Severity, Subject};
+use super::rule::Rule;
+use super::subject::Subject;
 use crate::entry::Kind;
 use crate::layer::LayerId;
 use crate::merge::NodeId;

@@ -1,10 +1,11 @@
 //! `AWS_LAMBDA_EXEC_WRAPPER`: a program of a layer that starts the runtime in its place.
 
 use super::facts::FileFacts;
-use super::links::{Leads, lead_path};
+use super::finding::Severity;
+use super::leads::{Leads, lead_path};
 use super::modes::mode_of;
-use super::subject::is_executable;
-use super::{Rule, Severity, Subject};
+use super::rule::Rule;
+use super::subject::{Subject, is_executable};
 use crate::entry::Kind;
 use crate::merge::NodeId;
 use crate::path::Escaped;
