@@ -1,7 +1,8 @@
 //! One entry as the central directory describes it.
 
-use super::records::{DirectoryHeader, Extra, Fields, flag};
-use super::{Entry, MAX_TARGET_BYTES, Method, Rule, contains_signature};
+use super::entry::{Entry, MAX_TARGET_BYTES, Method};
+use super::records::{DirectoryHeader, Extra, Fields, contains_signature, flag};
+use super::rules::Rule;
 use crate::entry::Kind;
 use crate::path::{EntryName, JudgedName, NameError};
 use crate::timestamp::Timestamp;

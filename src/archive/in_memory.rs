@@ -2,7 +2,10 @@
 
 use zlib_rs::{Inflate, InflateFlush};
 
-use super::{Archive, DirectoryLocation, Method, Strictness, TAIL_BYTES};
+use super::entry::Method;
+use super::index::Archive;
+use super::location::{DirectoryLocation, TAIL_BYTES};
+use super::rules::Strictness;
 
 /// An archive and its bytes. Whether it is a good one, who loads it decides; here it is only looked into.
 #[derive(Debug)]

@@ -1,107 +1,11 @@
-//! The bytes of one zip archive, judged: which entries it has, and that every reader would see the same ones.
-//!
-//! The format is described by PKWARE's APPNOTE 6.3.10. Nothing here reads a file: [`DirectoryLocation::find`] is given the
-//! last bytes of an archive, [`Archive::judge`] the central directory, and [`Archive::judge_local`] what lies between one
-//! entry's local header and the next one's. The central directory is read into memory once and the entries point into it, so
-//! that an archive costs no allocation an entry. Counts and sizes in an archive decide no allocation.
+//! The index of one archive, judged as a whole: which entries it has, and that none of them share a byte.
 
-mod header;
-mod in_memory;
-mod local;
-mod location;
-mod records;
-mod rules;
-mod write;
-
-pub(crate) use in_memory::ArchiveInMemory;
-pub use local::LocalEntry;
-pub use location::DirectoryLocation;
-pub use rules::{EntryPlace, Refusal, Rule, Strictness};
-pub use write::{ArchiveWriter, NewEntry};
-
-use crate::entry::{Kind, Object};
+use super::entry::Entry;
+use super::header::judge_header;
+use super::location::DirectoryLocation;
+use super::records::{DIRECTORY_HEADER_BYTES, DirectoryHeader, Fields, LOCAL_HEADER_BYTES};
+use super::rules::{Refusal, Rule, Strictness};
 use crate::path::Escaped;
-use crate::timestamp::Timestamp;
-use header::judge_header;
-use records::{
-    DIRECTORY_HEADER_BYTES, DirectoryHeader, END_RECORD_BYTES, Fields, LOCAL_HEADER_BYTES,
-    ZIP64_END_RECORD_BYTES, ZIP64_LOCATOR_BYTES,
-};
-
-/// How many of the last bytes of an archive [`DirectoryLocation::find`] wants: the end records, the longest comment, and as
-/// much NUL padding again (tape-minded writers fill blocks of 10 KiB).
-pub const TAIL_BYTES: usize =
-    END_RECORD_BYTES + ZIP64_LOCATOR_BYTES + ZIP64_END_RECORD_BYTES + 2 * 0xffff;
-/// The longest central directory that is read: a million entries need less than half of it.
-pub const MAX_DIRECTORY_BYTES: u64 = 256 << 20;
-/// Bytes of a link's target, `PATH_MAX` without the final NUL: `symlink(2)` takes no more.
-pub const MAX_TARGET_BYTES: u64 = 4095;
-
-/// Whether a comment could be taken for a record: `PK` and the second half of a signature.
-fn contains_signature(comment: &[u8]) -> bool {
-    comment.windows(4).any(|window| {
-        matches!(
-            window,
-            [b'P', b'K', 1, 2]
-                | [b'P', b'K', 3, 4]
-                | [b'P', b'K', 5, 5 | 6]
-                | [b'P', b'K', 6, 6 | 7]
-        )
-    })
-}
-
-/// How an entry's data is kept (APPNOTE 4.4.5).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Method {
-    /// As it is.
-    Stored,
-    /// Deflated (RFC 1951).
-    Deflated,
-}
-
-/// One entry of an archive, judged from the central directory alone.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry {
-    name_start: u32,
-    name_bytes: u16,
-    flags: u16,
-    /// The attributes' high half as they stand there, type bits included; `None` where the writing host's mean nothing.
-    pub unix_mode: Option<u16>,
-    /// What it is.
-    pub kind: Kind,
-    /// How its data is kept.
-    pub method: Method,
-    /// CRC-32 of the data, as stated.
-    pub crc32: u32,
-    /// When it was modified.
-    pub modified: Timestamp,
-    /// Bytes of its data as kept in the archive.
-    pub compressed_bytes: u64,
-    /// Bytes of its data.
-    pub uncompressed_bytes: u64,
-    /// Where its local header begins, counted from the start of the file.
-    pub header_offset: u64,
-    /// Where the next entry's local header, or the central directory, begins.
-    pub boundary: u64,
-}
-
-impl Entry {
-    /// Where in [`Archive::directory`] the name stands, and its length.
-    pub(crate) fn name_place(&self) -> (usize, usize) {
-        (self.name_start as usize, self.name_bytes.into())
-    }
-
-    /// The object that the entry makes.
-    pub const fn object(&self) -> Object {
-        Object::new(
-            self.kind,
-            self.unix_mode,
-            self.modified,
-            self.uncompressed_bytes,
-            Some(self.crc32),
-        )
-    }
-}
 
 /// The judged index of one archive.
 #[derive(Clone)]

@@ -1,10 +1,12 @@
 //! One entry as it lies in the archive: its local header, its data, what follows it.
 
+use super::entry::{Entry, Method};
 use super::header::{judge_unicode_name, widen};
+use super::index::Archive;
 use super::records::{
     DATA_DESCRIPTOR, Extra, Fields, LOCAL_HEADER, LOCAL_HEADER_BYTES, LocalHeader, flag,
 };
-use super::{Archive, Entry, Refusal, Rule, Strictness};
+use super::rules::{Refusal, Rule, Strictness};
 
 /// Where an entry's data lies, found by [`Archive::judge_local`].
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,22 +38,16 @@ impl Archive {
     /// The rule that is broken.
     pub fn judge_local(&self, index: u32, bytes: &[u8]) -> Result<LocalEntry, Refusal> {
         let mut admitted = Vec::new();
-        let Some(entry) = self.entries.get(index as usize) else {
+        let Some(entry) = self.entries().get(index as usize) else {
             return Err(Refusal::archive(Rule::LocalSignature));
         };
         let refuse = |rule| Refusal::entry(rule, index, self.name(entry));
         let header = LocalHeader::parse(bytes).ok_or_else(|| refuse(Rule::LocalSignature))?;
-        let mut admit = |rule| refuse(rule).admit(self.strictness, &mut admitted);
+        let mut admit = |rule| refuse(rule).admit(self.strictness(), &mut admitted);
         if header.name != self.name(entry) {
             admit(Rule::LocalName(header.name.to_vec()))?;
         }
-        if header.method
-            != (if entry.method == super::Method::Stored {
-                0
-            } else {
-                8
-            })
-        {
+        if header.method != (if entry.method == Method::Stored { 0 } else { 8 }) {
             return Err(refuse(Rule::LocalMethod));
         }
         if (header.flags ^ entry.flags) & (flag::ENCRYPTED | flag::DATA_DESCRIPTOR | flag::UTF8)
@@ -88,7 +84,7 @@ impl Archive {
         rest_bytes: u64,
     ) -> Result<Vec<Refusal>, Refusal> {
         let mut admitted = Vec::new();
-        let Some(entry) = self.entries.get(index as usize) else {
+        let Some(entry) = self.entries().get(index as usize) else {
             return Ok(admitted);
         };
         // The ordinary case, and by far the most common one: nothing at all.
@@ -96,7 +92,7 @@ impl Archive {
             return Ok(admitted);
         }
         let mut admit = |rule| {
-            Refusal::entry(rule, index, self.name(entry)).admit(self.strictness, &mut admitted)
+            Refusal::entry(rule, index, self.name(entry)).admit(self.strictness(), &mut admitted)
         };
         let after = if entry.flags & flag::DATA_DESCRIPTOR == 0 {
             rest
@@ -104,7 +100,7 @@ impl Archive {
             after
         } else {
             admit(Rule::DataDescriptor)?;
-            if self.strictness == Strictness::Lenient {
+            if self.strictness() == Strictness::Lenient {
                 return Ok(admitted);
             }
             rest

@@ -1,12 +1,17 @@
 //! Where the central directory lies: the records at the end of an archive.
 
-#[cfg(doc)]
-use super::TAIL_BYTES;
 use super::records::{
     DIRECTORY_HEADER_BYTES, END_RECORD, END_RECORD_BYTES, EndRecord, ZIP64_END_RECORD_BYTES,
-    ZIP64_LOCATOR_BYTES, Zip64EndRecord, Zip64Locator,
+    ZIP64_LOCATOR_BYTES, Zip64EndRecord, Zip64Locator, contains_signature,
 };
-use super::{MAX_DIRECTORY_BYTES, Refusal, Rule, Strictness, contains_signature};
+use super::rules::{Refusal, Rule, Strictness};
+
+/// How many of the last bytes of an archive [`DirectoryLocation::find`] wants: the end records, the longest comment, and as
+/// much NUL padding again (tape-minded writers fill blocks of 10 KiB).
+pub const TAIL_BYTES: usize =
+    END_RECORD_BYTES + ZIP64_LOCATOR_BYTES + ZIP64_END_RECORD_BYTES + 2 * 0xffff;
+/// The longest central directory that is read: a million entries need less than half of it.
+pub const MAX_DIRECTORY_BYTES: u64 = 256 << 20;
 
 /// A central directory header with the longest name, extra fields and comment.
 const LONGEST_DIRECTORY_HEADER_BYTES: u64 = DIRECTORY_HEADER_BYTES as u64 + 3 * 0xffff;

@@ -41,6 +41,19 @@ pub(super) mod extra {
     pub(in super::super) const UNICODE_PATH: u16 = 0x7075;
 }
 
+/// Whether a comment could be taken for a record: `PK` and the second half of a signature.
+pub(super) fn contains_signature(comment: &[u8]) -> bool {
+    comment.windows(4).any(|window| {
+        matches!(
+            window,
+            [b'P', b'K', 1, 2]
+                | [b'P', b'K', 3, 4]
+                | [b'P', b'K', 5, 5 | 6]
+                | [b'P', b'K', 6, 6 | 7]
+        )
+    })
+}
+
 /// Little-endian fields taken one after the other from a slice; `None` when it is too short.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);

@@ -4,7 +4,7 @@
 //! too. Entries are made on Unix, with mode and type bits; the exact time stands in an extended timestamp beside the DOS time.
 //! Zip64 fields appear only where a number does not fit.
 
-use super::Method;
+use super::entry::Method;
 use super::records::{
     DIRECTORY_HEADER, DIRECTORY_HEADER_BYTES, END_RECORD, LOCAL_HEADER, LOCAL_HEADER_BYTES,
     ZIP64_END_RECORD, ZIP64_END_RECORD_BYTES, ZIP64_LOCATOR, extra, flag,
