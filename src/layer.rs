@@ -1,5 +1,6 @@
 //! One layer as a tree of judged objects, and the stack of them in merge order.
 
+mod listing;
 mod tree;
 
 use std::collections::HashMap;
@@ -7,10 +8,9 @@ use std::collections::HashMap;
 use crate::archive::{Archive, Refusal, Strictness};
 use crate::entry::{Kind, Object};
 use crate::path::LayerPath;
+pub use listing::Listing;
+pub(crate) use tree::NameHasher;
 use tree::{Grown, LayerNode, NO_ENTRY, Names, grow};
-
-/// The keyed hash that names are looked up by. Its key is random, so that nobody can choose names that collide.
-pub(crate) type NameHasher = std::hash::RandomState;
 
 /// Position of a layer in its stack, from 0, lowest first. People count from 1.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -30,53 +30,6 @@ pub struct LayerNodeId(pub u32);
 impl LayerNodeId {
     /// The layer's root.
     pub const ROOT: Self = Self(0);
-}
-
-/// What a directory holds that serves as a layer.
-#[derive(Debug, Default)]
-pub struct Listing {
-    names: Vec<u8>,
-    entries: Vec<ListedEntry>,
-    /// The modes of those that have set-id or sticky bits.
-    special: HashMap<u32, u16>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct ListedEntry {
-    name_start: usize,
-    name_bytes: usize,
-    object: Object,
-}
-
-impl Listing {
-    /// Adds an object, whose path from the layer's root is `name`. Its index is returned.
-    pub fn push(&mut self, name: &[u8], object: Object) -> u32 {
-        let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        self.entries.push(ListedEntry {
-            name_start: self.names.len(),
-            name_bytes: name.len(),
-            object,
-        });
-        self.names.extend_from_slice(name);
-        index
-    }
-
-    /// Notes the whole Unix mode of an object, for what its [`Object`] does not keep.
-    pub fn note_mode(&mut self, index: u32, unix_mode: u16) {
-        if unix_mode & 0o7000 != 0 {
-            self.special.insert(index, unix_mode);
-        }
-    }
-
-    /// How many objects were added.
-    pub const fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether none was.
-    pub const fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
 }
 
 /// What a layer was read from.

@@ -4,10 +4,13 @@ use std::hash::BuildHasher as _;
 
 use hashbrown::HashTable;
 
-use super::{Listing, NameHasher};
+use super::listing::Listing;
 use crate::archive::{Archive, Refusal, Rule, Strictness};
 use crate::entry::{Kind, Object};
 use crate::path::{EntryName, Escaped, JudgedName, NameError};
+
+/// The keyed hash that names are looked up by. Its key is random, so that nobody can choose names that collide.
+pub(crate) type NameHasher = std::hash::RandomState;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LayerNode {

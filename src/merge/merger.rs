@@ -4,9 +4,19 @@ use std::hash::BuildHasher as _;
 
 use hashbrown::HashTable;
 
-use super::{LinkedDirectory, MERGED, MergedTree, NONE, Node, NodeId, Older, Origin, resolve};
+use super::tree::{MERGED, MergedTree, NONE, Node, NodeId, Older, Origin, resolve};
 use crate::entry::Kind;
 use crate::layer::{Layer, LayerId, LayerNodeId, LayerStack, NameHasher};
+
+/// What happens where a directory meets a link that leads to a directory.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum LinkedDirectory {
+    /// The directory replaces the link.
+    #[default]
+    Replace,
+    /// It merges into the directory that the link leads to in the tree so far, when that lies inside the root.
+    Follow,
+}
 
 /// A tree that grows layer by layer, with what is needed to find a name in it.
 pub(super) struct Merger<'s, 'h> {
