@@ -5,11 +5,15 @@
 //! also come back for an empty value, because the bootstraps test for emptiness: `NODE_PATH` and .NET's
 //! `SSL_CERT_FILE`. An empty `PYTHONPATH`, on the other hand, counts as set.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 
+use super::assignment::Assignment;
+use super::error::ConfigurationError;
+use super::request::{Request, Target};
+use super::roots::Roots;
 use super::service::entries_of;
-use super::{Beginning, Environment, Request, Roots, SEARCH_VARIABLES, Target, Variable};
+use super::variables::{Beginning, Environment, SEARCH_VARIABLES, Variable};
 
 /// The variables that a function's configuration cannot set: AWS's page "Defined runtime environment
 /// variables" (`configuration-envvars.html#configuration-envvars-runtime`).
@@ -34,87 +38,6 @@ const RESERVED: [&str; 19] = [
     "LAMBDA_RUNTIME_DIR",
     "LAMBDA_TASK_ROOT",
 ];
-
-/// A name with a value: `NAME=VALUE`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Assignment {
-    name: OsString,
-    value: OsString,
-}
-
-/// Text that assigns nothing.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("cannot read the assignment: {text:?}: it is not of the form NAME=VALUE")]
-pub struct AssignmentError {
-    /// The text as given.
-    pub text: OsString,
-}
-
-impl Assignment {
-    /// Whether this is the variable that it sets.
-    pub(super) fn names(&self, variable: &str) -> bool {
-        self.name == variable
-    }
-
-    /// Parses `NAME=VALUE`; the value is everything behind the first `=` and may be empty.
-    ///
-    /// # Errors
-    /// When there is no `=`, no name before it, or a NUL, which no environment can hold.
-    pub fn parse(text: &OsStr) -> Result<Self, AssignmentError> {
-        let bytes = text.as_bytes();
-        let error = || AssignmentError {
-            text: text.to_owned(),
-        };
-        let equals = bytes
-            .iter()
-            .position(|byte| *byte == b'=')
-            .ok_or_else(error)?;
-        let (name, value) = bytes.split_at(equals);
-        if name.is_empty() || bytes.contains(&0) {
-            return Err(error());
-        }
-        let value = value.get(1..).unwrap_or_default();
-        Ok(Self {
-            name: OsString::from_vec(name.to_vec()),
-            value: OsString::from_vec(value.to_vec()),
-        })
-    }
-
-    /// The name.
-    pub fn name(&self) -> &OsStr {
-        &self.name
-    }
-
-    /// The value.
-    pub fn value(&self) -> &OsStr {
-        &self.value
-    }
-}
-
-/// Why AWS would refuse a function's configuration.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum ConfigurationError {
-    /// A name that AWS does not take.
-    #[error(
-        "cannot configure the function: variable {name:?}: the name does not match AWS's pattern \
-         [a-zA-Z]([a-zA-Z0-9_])+"
-    )]
-    Name {
-        /// The name as given.
-        name: OsString,
-    },
-    /// Names that AWS keeps for itself; the reason is AWS's own sentence.
-    #[error(
-        "cannot configure the function: {}: Lambda was unable to configure your environment variables \
-         because the environment variables you have provided contains reserved keys that are currently \
-         not supported for modification. Reserved keys used in this request: {}",
-        .names.join(", "), .names.join(", ")
-    )]
-    Reserved {
-        /// The names, each once, in the order given.
-        names: Vec<&'static str>,
-    },
-}
 
 /// Judges the configuration as AWS's `UpdateFunctionConfiguration` does.
 ///

@@ -8,7 +8,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
-use super::{Assignment, Beginning, Environment, Presence, SearchEntry, Variable, joined};
+use super::assignment::Assignment;
+use super::variables::{Beginning, Environment, Presence, SearchEntry, Variable, joined};
 use crate::runtime::{Family, Runtime};
 
 /// One file, by its path in the directory of hooks.

@@ -9,9 +9,11 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
-use super::{
-    Beginning, Environment, LeftOut, LeftOutReason, Presence, Request, Roots, SearchEntry,
-    Variable, elements, joined,
+use super::request::Request;
+use super::roots::Roots;
+use super::variables::{
+    Beginning, Environment, LeftOut, LeftOutReason, Presence, SearchEntry, Variable, elements,
+    joined,
 };
 use crate::runtime::{Family, Runtime, SearchedFolder};
 

@@ -3,9 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use super::{
-    Beginning, Environment, OPT, Presence, Roots, SEARCH_VARIABLES, SearchEntry, Target, VAR_TASK,
-    Variable, below, elements,
+use super::request::Target;
+use super::roots::{OPT, Roots, VAR_TASK, below};
+use super::variables::{
+    Beginning, Environment, Presence, SEARCH_VARIABLES, SearchEntry, Variable, elements,
 };
 use crate::runtime::{self, Runtime};
 

@@ -1,6 +1,6 @@
 //! Which runtimes the folders of a root speak for, to help whoever named none.
 
-use super::Places;
+use super::roots::Places;
 use crate::runtime::{Family, Runtime};
 
 /// How many runtimes are suggested where a folder names a language but no version of it.

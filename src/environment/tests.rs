@@ -3,8 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
+use super::variables::joined;
 use super::*;
+use crate::runtime::Runtime;
 
 /// Paths in memory, each with the layers that provide it; a path that ends in `/` is a directory, and so
 /// is every parent.
