@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::contents::Contents;
 use super::facts::{Fact, Facts};
+use super::package::{Ecosystem, Found, Package, PackageId};
 use super::scope::Scope;
 use super::search_order::{SearchOrder, gem_order, java_order};
-use super::{
-    Ecosystem, Found, Leftover, Package, PackageId, PackageSet, Packages, SharedClasses, State,
-    node, others, python, search_order,
-};
+use super::sets::{Leftover, PackageSet, Packages, SharedClasses, State};
+use super::{node, others, python, search_order};
 use crate::entry::Kind;
 use crate::layer::{LayerId, LayerNodeId};
 use crate::merge::{MergedTree, NodeId, Origin};
@@ -39,8 +38,8 @@ impl Packages {
         for (id, layer) in layers.filter(|&(id, _)| scope.is_in(id)) {
             let contents = Contents::new(id, layer);
             let mut here = Vec::new();
-            python::find(&contents, facts, scope, &mut here);
-            node::find(&contents, facts, scope, &mut here);
+            python::find(&contents, facts, |origin| scope.has(origin), &mut here);
+            node::find(&contents, facts, |origin| scope.has(origin), &mut here);
             others::find(&contents, facts, &mut here);
             found.extend(
                 here.into_iter()

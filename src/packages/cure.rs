@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write as _};
 
-use super::{Ecosystem, Package, PackageId, PackageSet, Packages, State};
+use super::package::{Ecosystem, Package, PackageId};
+use super::sets::{PackageSet, Packages, State};
 use crate::entry::Kind;
 use crate::layer::{Layer, LayerForm, LayerId, LayerNodeId, LayerStack};
 use crate::path::{Escaped, LayerPath};

@@ -1,6 +1,6 @@
 //! What a jar says of itself: its coordinates, its version, its classes.
 
-use super::facts::headers;
+use super::headers::headers;
 use crate::archive::ArchiveInMemory;
 
 /// How much of a manifest or of a `pom.properties` is read: none that somebody wrote is longer.

@@ -2,13 +2,18 @@
 
 use super::contents::Contents;
 use super::facts::{Fact, Facts};
-use super::scope::Scope;
-use super::{Ecosystem, Found};
+use super::package::{Ecosystem, Found};
 use crate::layer::LayerNodeId;
+use crate::merge::Origin;
 
-/// What one layer brings of Node.js.
-pub(super) fn find(contents: &Contents<'_>, facts: &Facts, scope: &Scope, found: &mut Vec<Found>) {
-    let counts = |node| scope.has(contents.origin(node));
+/// What one layer brings of Node.js, of what `counts`.
+pub(super) fn find(
+    contents: &Contents<'_>,
+    facts: &Facts,
+    counts: impl Fn(Origin) -> bool,
+    found: &mut Vec<Found>,
+) {
+    let counts = |node| counts(contents.origin(node));
     for folder in contents.directories() {
         if contents.name(folder) != b"node_modules" {
             continue;

@@ -2,7 +2,7 @@
 
 use super::contents::Contents;
 use super::facts::{Fact, Facts, is_library_name};
-use super::{Ecosystem, Found};
+use super::package::{Ecosystem, Found};
 use crate::entry::Kind;
 use crate::layer::LayerNodeId;
 

@@ -4,14 +4,20 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::contents::Contents;
 use super::facts::{Fact, Facts, Recorded};
-use super::scope::Scope;
-use super::{Ecosystem, Found, search_order};
+use super::package::{Ecosystem, Found};
+use super::search_order;
 use crate::layer::LayerNodeId;
+use crate::merge::Origin;
 use crate::path::LayerPath;
 
-/// What one layer brings of Python.
-pub(super) fn find(contents: &Contents<'_>, facts: &Facts, scope: &Scope, found: &mut Vec<Found>) {
-    let counts = |node| scope.has(contents.origin(node));
+/// What one layer brings of Python, of what `counts`.
+pub(super) fn find(
+    contents: &Contents<'_>,
+    facts: &Facts,
+    counts: impl Fn(Origin) -> bool,
+    found: &mut Vec<Found>,
+) {
+    let counts = |node| counts(contents.origin(node));
     for directory in contents.directories() {
         let metadata = contents
             .children(directory)

@@ -9,7 +9,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::contents::Contents;
 use super::facts::{Facts, is_wanted};
-use super::{Ecosystem, python, search_order};
+use super::package::Ecosystem;
+use super::{python, search_order};
 use crate::entry::Kind;
 use crate::layer::{Layer, LayerId, LayerNodeId, LayerStack};
 use crate::merge::Origin;

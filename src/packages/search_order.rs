@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Ecosystem;
+use super::package::Ecosystem;
 use crate::merge::MergedTree;
 use crate::path::LayerPath;
 use crate::runtime::Runtime;
