@@ -3,6 +3,7 @@
 //! A directory that only one side has is told by what lies in it; an empty one by itself. Times count only if they are asked
 //! for, since most packers write the hour of packing.
 
+mod happened;
 mod packages;
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,6 +13,7 @@ use crate::entry::Kind;
 use crate::merge::{MergedTree, NodeId, Origin};
 use crate::path::LayerPath;
 
+pub use happened::Happened;
 pub use packages::{PackageChange, explained_files, package_changes};
 
 /// The two trees, each with the nodes of its own stack.
@@ -61,17 +63,6 @@ pub struct Difference {
     pub right: Option<NodeId>,
     /// In what they differ; empty where one is missing.
     pub aspects: Vec<Aspect>,
-}
-
-/// What happened to an object, seen from the left.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Happened {
-    /// Only the right side has it.
-    Added,
-    /// Only the left side has it.
-    Removed,
-    /// Both have it.
-    Changed,
 }
 
 impl Difference {

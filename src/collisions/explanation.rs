@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Class, Collisions, Counts};
+use super::class::{Class, Counts};
+use super::collision::Collisions;
 use crate::merge::Origin;
 use crate::packages::{Package, PackageSet, Packages, State};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::Happened;
+use super::happened::Happened;
 use crate::merge::Origin;
 use crate::packages::{Ecosystem, PackageId, Packages};
 
