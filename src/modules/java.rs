@@ -1,7 +1,8 @@
 //! A class, as Lambda's class loader finds it: in the first jar that has it.
 
+use super::resolution::Resolution;
+use super::search::{Search, folder};
 use super::view::{Hit, View};
-use super::{Resolution, Search, folder};
 use crate::layer::LayerNodeId;
 use crate::merge::{MergedTree, Origin};
 use crate::packages::{Ecosystem, Fact, Facts, java_order};

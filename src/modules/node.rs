@@ -3,8 +3,9 @@
 //! The steps are those of the Node.js documentation, *Modules: `CommonJS` modules*, "All together", and *Modules: Packages*,
 //! "Package entry points"; where it is silent, `Module._findPath` decides.
 
+use super::resolution::{Obstacle, Resolution};
+use super::search::Search;
 use super::view::{Hit, View, join};
-use super::{Obstacle, Resolution, Search};
 use crate::merge::MergedTree;
 use crate::packages::{Ecosystem, Fact, Facts, Manifest, Value, searched};
 use crate::path::LayerPath;

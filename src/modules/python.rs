@@ -1,7 +1,8 @@
 //! `import a.b`, as `importlib`'s `PathFinder` and `FileFinder` find it.
 
+use super::resolution::{Asker, Obstacle, Resolution};
+use super::search::Search;
 use super::view::{Hit, View, join};
-use super::{Asker, Obstacle, Resolution, Search};
 use crate::merge::MergedTree;
 use crate::packages::{Ecosystem, searched};
 use crate::path::LayerPath;

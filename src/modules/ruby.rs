@@ -3,8 +3,9 @@
 
 use std::cmp::Reverse;
 
+use super::resolution::Resolution;
+use super::search::Search;
 use super::view::{View, join};
-use super::{Resolution, Search};
 use crate::merge::{MergedTree, Origin};
 use crate::packages::{Ecosystem, Fact, Facts, Gem, gem_order, searched};
 use crate::path::LayerPath;
