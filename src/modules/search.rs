@@ -42,7 +42,11 @@ impl<'t, 's> Search<'t, 's> {
     }
 
     /// Notes what `find` finds with one folder: in the merged tree, then in each layer by itself, the highest first.
-    pub(super) fn folder(&mut self, folder: &LayerPath, find: impl Fn(View<'_, '_>) -> Option<Hit>) {
+    pub(super) fn folder(
+        &mut self,
+        folder: &LayerPath,
+        find: impl Fn(View<'_, '_>) -> Option<Hit>,
+    ) {
         let merged = find(View::Merged(self.tree));
         let layers = self
             .layers

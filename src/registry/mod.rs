@@ -13,9 +13,12 @@
 
 pub mod arn;
 pub mod call;
+mod caller;
+mod content;
 pub mod error;
 pub mod operations;
 pub mod policy;
+mod reference;
 pub mod request;
 mod runtimes;
 #[cfg(feature = "serve")]
@@ -24,38 +27,10 @@ pub mod version;
 mod violations;
 
 pub use arn::{Account, LayerArn, LayerName, Region, VersionArn};
+pub use caller::Caller;
+pub use content::Content;
 pub use error::{ApiError, Code};
 pub use policy::{Policy, Principal, Statement};
+pub use reference::Reference;
 pub use request::Request;
 pub use version::LayerVersion;
-
-/// Who asks: an account, in a region.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Caller {
-    /// The account, which owns what it publishes.
-    pub account: Account,
-    /// The region that is asked; it has layers of its own.
-    pub region: Region,
-    /// The organization that the account belongs to, if it does.
-    pub organization: Option<String>,
-}
-
-impl Caller {
-    /// The one whose layer it is, for whom the store itself is open.
-    pub fn owner_of(layer: &LayerArn) -> Self {
-        Self {
-            account: layer.account.clone(),
-            region: layer.region.clone(),
-            organization: None,
-        }
-    }
-
-    /// How the service calls this caller where it denies something.
-    pub fn arn(&self) -> String {
-        format!(
-            "arn:{}:iam::{}:root",
-            self.region.partition(),
-            self.account.as_str()
-        )
-    }
-}

@@ -1,7 +1,7 @@
 //! What is decided once the store has been asked: whether the caller may have it, and whether it is there.
 
-use super::Caller;
 use super::arn::VersionArn;
+use super::caller::Caller;
 use super::error::{ApiError, Code};
 use super::policy::{ACTION, Policy};
 use super::version::{Found, LayerVersion};

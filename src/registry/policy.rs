@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use super::Caller;
 use super::arn::{Account, VersionArn};
+use super::caller::Caller;
 use super::error::{ApiError, Code};
 
 /// The only thing that can be allowed.

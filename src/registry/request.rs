@@ -3,9 +3,10 @@
 //! Clients check next to nothing of it themselves, only what is required and lower bounds, so every bad value comes here, and is
 //! refused in the service's words.
 
-use super::Caller;
 use super::arn::{self, LayerArn, VersionArn};
 use super::call::{Call, Fields, ListCall, PermissionFields, PublishFields};
+use super::caller::Caller;
+use super::content::Content;
 use super::error::{ApiError, Code};
 use super::policy::{ACTION, Principal, Statement};
 use super::runtimes;
@@ -55,22 +56,6 @@ pub struct Publish {
     pub compatible_architectures: Option<Vec<String>>,
     /// Where the archive is.
     pub content: Content,
-}
-
-/// Where an archive to be published is.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Content {
-    /// It came with the request.
-    Uploaded,
-    /// In S3.
-    Object {
-        /// Its bucket.
-        bucket: String,
-        /// Its key.
-        key: String,
-        /// Its version.
-        version: Option<String>,
-    },
 }
 
 /// Which page of a listing is wanted.

@@ -2,8 +2,8 @@
 
 use super::arn::{self, LayerArn, LayerName};
 use super::call::ContentFields;
+use super::content::Content;
 use super::error::{ApiError, Code};
-use super::request::Content;
 use super::runtimes;
 
 /// Characters of a value that are repeated to who sent it.

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use slashopt::digest::Digest;
 use slashopt::host::read::input::LayerInput;
 use slashopt::host::store::{Location, Store, StoreError};
-use slashopt::registry::arn::Reference;
-use slashopt::registry::{ApiError, Code, LayerVersion, VersionArn, operations};
+use slashopt::registry::{ApiError, Code, LayerVersion, Reference, VersionArn, operations};
 
 use super::store::StoreArgs;
 use crate::cli::output::failure::{Exit, Failure};

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use slashopt::host::store::{Location, Store, StoreError};
-use slashopt::registry::arn::Reference;
-use slashopt::registry::{Account, Caller, Region, VersionArn};
+use slashopt::registry::{Account, Caller, Reference, Region, VersionArn};
 
 use crate::cli::output::failure::Failure;
 

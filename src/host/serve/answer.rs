@@ -21,10 +21,10 @@ use crate::host::serve::refused::Refused;
 use crate::host::store::{Spool, new_uuid, now};
 use crate::quota::MAX_UNZIPPED_BYTES;
 use crate::registry::call::Call;
-use crate::registry::request::{Content, Publish, invalid_marker};
+use crate::registry::request::{Publish, invalid_marker};
 use crate::registry::signature::Received;
 use crate::registry::{
-    ApiError, Caller, Code, LayerVersion, Policy, Request, VersionArn, operations, policy,
+    ApiError, Caller, Code, Content, LayerVersion, Policy, Request, VersionArn, operations, policy,
 };
 use crate::timestamp::Timestamp;
 
