@@ -4,6 +4,7 @@ mod listing;
 mod tree;
 
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 
 use crate::archive::{Archive, Refusal, Strictness};
 use crate::entry::{Kind, Object};
@@ -63,10 +64,12 @@ pub struct Layer {
     unplaced: Vec<u32>,
     /// What was waived in the names, and in what was read before merging.
     admitted: Vec<Refusal>,
+    /// What the hasher makes of nothing, which tells it from every other one.
+    hasher_mark: u64,
 }
 
 impl Layer {
-    /// The layer that an archive makes. `hasher` must be that of every layer of the stack.
+    /// The layer that an archive makes. `hasher` is the one of the stack that it will be in.
     ///
     /// # Errors
     ///
@@ -98,10 +101,11 @@ impl Layer {
             targets: HashMap::new(),
             unplaced,
             admitted,
+            hasher_mark: mark_of(hasher),
         })
     }
 
-    /// The layer that a directory makes.
+    /// The layer that a directory makes. `hasher` is the one of the stack that it will be in.
     ///
     /// # Errors
     ///
@@ -127,6 +131,7 @@ impl Layer {
             targets: HashMap::new(),
             unplaced,
             admitted,
+            hasher_mark: mark_of(hasher),
         })
     }
 
@@ -295,16 +300,56 @@ impl Layer {
     }
 }
 
+/// What a hasher makes of nothing.
+fn mark_of(hasher: &NameHasher) -> u64 {
+    hasher.hash_one(())
+}
+
 /// The layers of a function in merge order: lowest first, as Lambda lists them.
 #[derive(Debug, Default)]
 pub struct LayerStack {
     layers: Vec<Layer>,
+    hasher: NameHasher,
 }
 
 impl LayerStack {
-    /// A stack of layers, lowest first.
-    pub const fn new(layers: Vec<Layer>) -> Self {
-        Self { layers }
+    /// A stack of layers, lowest first, which were all made with `hasher`.
+    ///
+    /// # Panics
+    ///
+    /// A layer was made with another hasher: its names would not be found among those of the others.
+    pub fn new(layers: Vec<Layer>, hasher: NameHasher) -> Self {
+        let mark = mark_of(&hasher);
+        for (layer, number) in layers.iter().zip(1..) {
+            assert_eq!(
+                layer.hasher_mark, mark,
+                "layer {number} (`{}`) was made with the hasher of another stack",
+                layer.source
+            );
+        }
+        Self { layers, hasher }
+    }
+
+    /// The hash that the names in all layers are looked up by.
+    pub(crate) const fn hasher(&self) -> &NameHasher {
+        &self.hasher
+    }
+
+    /// One of the layers.
+    ///
+    /// # Panics
+    ///
+    /// The stack has fewer: the id is that of another one.
+    #[track_caller]
+    pub fn layer(&self, id: LayerId) -> &Layer {
+        let Some(layer) = self.layers.get(usize::from(id.0)) else {
+            panic!(
+                "layer {} was asked for in a stack of {}",
+                id.number(),
+                self.layers.len()
+            );
+        };
+        layer
     }
 
     /// The layers, lowest first: "the order in which you add the layers is the order in which Lambda later merges the layer

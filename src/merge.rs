@@ -6,7 +6,7 @@
 mod merger;
 mod tree;
 
-use crate::layer::{LayerId, LayerStack, NameHasher};
+use crate::layer::{LayerId, LayerStack};
 use merger::Merger;
 
 pub use merger::LinkedDirectory;
@@ -14,9 +14,9 @@ pub use tree::{MergedTree, NodeId, Origin, Shadowed};
 
 impl<'s> MergedTree<'s> {
     /// Merges the layers in their order, first is lowest. Work and memory grow with the number of entries, whatever their
-    /// names. `hasher` must be the one that the layers were made with.
-    pub fn merge(stack: &'s LayerStack, linked: LinkedDirectory, hasher: &NameHasher) -> Self {
-        let mut merger = Merger::new(stack, linked, hasher);
+    /// names.
+    pub fn merge(stack: &'s LayerStack, linked: LinkedDirectory) -> Self {
+        let mut merger = Merger::new(stack, linked);
         for (id, layer) in stack.in_merge_order() {
             merger.add_layer(id, layer);
         }
@@ -24,27 +24,19 @@ impl<'s> MergedTree<'s> {
     }
 
     /// The tree of one layer alone, its nodes numbered as in the stack.
-    pub fn of_layer(stack: &'s LayerStack, id: LayerId, hasher: &NameHasher) -> Self {
-        let mut merger = Merger::new(stack, LinkedDirectory::Replace, hasher);
-        if let Some(layer) = stack.get(id) {
-            merger.add_layer(id, layer);
-        }
+    pub fn of_layer(stack: &'s LayerStack, id: LayerId) -> Self {
+        let mut merger = Merger::new(stack, LinkedDirectory::Replace);
+        merger.add_layer(id, stack.layer(id));
         merger.tree
     }
 
     /// What the kernel's overlay file system shows of the trees of these layers, the lowest first: of a directory that several
     /// have, mode and time are those of the topmost, also where that one has no entry for it (Linux,
     /// *Documentation/filesystems/overlayfs.rst*, "Directories").
-    pub(crate) fn as_overlay(
-        stack: &'s LayerStack,
-        layers: &[LayerId],
-        hasher: &NameHasher,
-    ) -> Self {
-        let mut merger = Merger::new(stack, LinkedDirectory::Replace, hasher).with_topmost();
+    pub(crate) fn as_overlay(stack: &'s LayerStack, layers: &[LayerId]) -> Self {
+        let mut merger = Merger::new(stack, LinkedDirectory::Replace).with_topmost();
         for &id in layers {
-            if let Some(layer) = stack.get(id) {
-                merger.add_layer(id, layer);
-            }
+            merger.add_layer(id, stack.layer(id));
         }
         merger.tree
     }

@@ -6,7 +6,7 @@
 //! or times of directories differ, one more tree on top puts them right; where more differs, the merge itself is mounted.
 
 use crate::entry::Kind;
-use crate::layer::{LayerId, NameHasher};
+use crate::layer::LayerId;
 use crate::merge::{MergedTree, NodeId};
 
 /// Trees that one overlay is made of at the most. The kernel takes 500, but each costs time at every start, and where the
@@ -34,8 +34,8 @@ pub enum MountPlan {
 
 impl MountPlan {
     /// Decides how `tree` is mounted. `contents` tells for each layer, in merge order, what it is: layers with equal ones have
-    /// the same tree. `hasher` must be the one that the layers were made with.
-    pub fn of<T: Eq>(tree: &MergedTree<'_>, contents: &[T], hasher: &NameHasher) -> Self {
+    /// the same tree.
+    pub fn of<T: Eq>(tree: &MergedTree<'_>, contents: &[T]) -> Self {
         let layers: Vec<LayerId> = tree
             .stack()
             .in_merge_order()
@@ -52,7 +52,7 @@ impl MountPlan {
         if layers.len() > MAX_LOWERS {
             return Self::Merged;
         }
-        let overlay = MergedTree::as_overlay(tree.stack(), &layers, hasher);
+        let overlay = MergedTree::as_overlay(tree.stack(), &layers);
         let Some(wrong) = wrong_directories(tree, &overlay) else {
             return Self::Merged;
         };

@@ -126,7 +126,7 @@ pub fn findings(
         let loaded = LoadedStack::load(&[input], LoadOptions::default(), budget)?;
         let contents = read_everything(&loaded, budget)?;
         let linked = OnTypeConflict::default().linked_directory();
-        let tree = MergedTree::merge(&loaded.stack, linked, &loaded.hasher);
+        let tree = MergedTree::merge(&loaded.stack, linked);
         let configuration = Configuration {
             runtime,
             architecture,

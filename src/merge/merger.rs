@@ -19,9 +19,9 @@ pub enum LinkedDirectory {
 }
 
 /// A tree that grows layer by layer, with what is needed to find a name in it.
-pub(super) struct Merger<'s, 'h> {
+pub(super) struct Merger<'s> {
     pub(super) tree: MergedTree<'s>,
-    hasher: &'h NameHasher,
+    hasher: &'s NameHasher,
     linked: LinkedDirectory,
     /// Whether the topmost layer that has a directory decides about it, with an entry for it or without.
     is_topmost_deciding: bool,
@@ -30,12 +30,8 @@ pub(super) struct Merger<'s, 'h> {
     hashes: Vec<u64>,
 }
 
-impl<'s, 'h> Merger<'s, 'h> {
-    pub(super) fn new(
-        stack: &'s LayerStack,
-        linked: LinkedDirectory,
-        hasher: &'h NameHasher,
-    ) -> Self {
+impl<'s> Merger<'s> {
+    pub(super) fn new(stack: &'s LayerStack, linked: LinkedDirectory) -> Self {
         let capacity = stack
             .in_merge_order()
             .map(|(_, layer)| layer.node_ids().len())
@@ -52,7 +48,7 @@ impl<'s, 'h> Merger<'s, 'h> {
         path_hashes.push(0);
         Self {
             tree,
-            hasher,
+            hasher: stack.hasher(),
             linked,
             is_topmost_deciding: false,
             table: HashTable::new(),

@@ -16,7 +16,7 @@ const BATCH: usize = 64;
 pub(crate) fn run(threads: usize, inputs: &[LayerInput]) {
     let budget = Budget::default();
     let (loaded, (load_wall, load_cpu)) = timed(|| load(inputs, &budget));
-    let tree = MergedTree::merge(&loaded.stack, LinkedDirectory::Replace, &loaded.hasher);
+    let tree = MergedTree::merge(&loaded.stack, LinkedDirectory::Replace);
     let pairs = pairs_to_compare(&tree, SameBytes::ByComparison).into_iter();
     let mut files: Vec<Origin> = pairs.flat_map(|(one, other)| [one, other]).collect();
     files.sort_unstable();

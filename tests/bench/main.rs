@@ -74,7 +74,7 @@ fn main() {
     let budget = Budget::default();
     let (loaded, load) = timed(|| load(&inputs, &budget));
     let ((tree, plan), planning) = timed(|| {
-        let tree = MergedTree::merge(&loaded.stack, LinkedDirectory::Replace, &loaded.hasher);
+        let tree = MergedTree::merge(&loaded.stack, LinkedDirectory::Replace);
         let plan = ExtractPlan::new(&tree);
         (tree, plan)
     });

@@ -30,7 +30,7 @@ fn tree_of(path: &Path) -> Result<Tree, String> {
     let inputs = [LayerInput::Path(path.into())];
     let loaded = LoadedStack::load(&inputs, LoadOptions::default(), &budget)
         .map_err(|error| error.to_string())?;
-    let merged = MergedTree::merge(&loaded.stack, LinkedDirectory::Replace, &loaded.hasher);
+    let merged = MergedTree::merge(&loaded.stack, LinkedDirectory::Replace);
     let plan = ExtractPlan::new(&merged);
     let mut reader = Reader::new(&budget);
     let mut tree = Tree::default();

@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &FlattenArgs, global: &GlobalArgs, report: &Report)
 
     let (on_type_conflict, on_collision) = (stack.on_type_conflict(), stack.on_collision());
     let linked = on_type_conflict.linked_directory();
-    let tree = MergedTree::merge(&loaded.stack, linked, &loaded.hasher);
+    let tree = MergedTree::merge(&loaded.stack, linked);
     let means = if on_collision == OnCollision::Error {
         SameBytes::ByComparison
     } else {

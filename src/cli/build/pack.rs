@@ -99,11 +99,7 @@ pub(crate) fn run(arguments: &PackArgs, global: &GlobalArgs, report: &Report) ->
     let budget = Budget::default();
 
     let packed = load(arguments, runtime, &under, &place, &pool, &interrupt)?;
-    let tree = MergedTree::merge(
-        &packed.loaded.stack,
-        LinkedDirectory::Replace,
-        &packed.loaded.hasher,
-    );
+    let tree = MergedTree::merge(&packed.loaded.stack, LinkedDirectory::Replace);
     let mut warnings = Vec::new();
     let plan = plan(arguments, &packed, &tree, &under, modified, &mut warnings)?;
     if plan.entries().is_empty() {
@@ -187,11 +183,7 @@ pub(crate) fn into_file(directory: &Path, file: &File, report: &Report) -> Resul
         &pool,
         &interrupt,
     )?;
-    let tree = MergedTree::merge(
-        &packed.loaded.stack,
-        LinkedDirectory::Replace,
-        &packed.loaded.hasher,
-    );
+    let tree = MergedTree::merge(&packed.loaded.stack, LinkedDirectory::Replace);
     let mut warnings = Vec::new();
     let modified = source_date_epoch()?;
     let plan = plan(&arguments, &packed, &tree, &under, modified, &mut warnings)?;

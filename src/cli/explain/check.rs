@@ -102,7 +102,6 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
     let tree = MergedTree::merge(
         &loaded.stack,
         arguments.stack.on_type_conflict().linked_directory(),
-        &loaded.hasher,
     );
     let quotas = arguments.stack.exceeded_quotas(&loaded);
     let configuration = Configuration {

@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: &CollisionsArgs, global: &GlobalArgs, report: &Repo
         .load(&arguments.layers, &pool, &budget, report)?;
     let on_type_conflict = arguments.stack.on_type_conflict();
     let linked = on_type_conflict.linked_directory();
-    let tree = MergedTree::merge(&loaded.stack, linked, &loaded.hasher);
+    let tree = MergedTree::merge(&loaded.stack, linked);
     let means = SameBytes::ByComparison;
     // Each has stretches that keep one thread busy.
     let (collisions, facts) = pool.install(|| {

@@ -89,8 +89,8 @@ pub(crate) fn run(arguments: &DiffArgs, global: &GlobalArgs, report: &Report) ->
         .read(&right, &pool, &budget, report)
         .map_err(|failure| failure.at("the right side"))?;
     let linked = arguments.stack.on_type_conflict().linked_directory();
-    let left_tree = MergedTree::merge(&left.loaded.stack, linked, &left.loaded.hasher);
-    let right_tree = MergedTree::merge(&right.loaded.stack, linked, &right.loaded.hasher);
+    let left_tree = MergedTree::merge(&left.loaded.stack, linked);
+    let right_tree = MergedTree::merge(&right.loaded.stack, linked);
     let trees = Sides {
         left: &left_tree,
         right: &right_tree,

@@ -68,7 +68,6 @@ pub(crate) fn run(arguments: &ListArgs, global: &GlobalArgs, report: &Report) ->
     let tree = MergedTree::merge(
         &loaded.stack,
         arguments.stack.on_type_conflict().linked_directory(),
-        &loaded.hasher,
     );
     if arguments.packages {
         let facts = pool

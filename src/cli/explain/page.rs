@@ -72,7 +72,6 @@ pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Repo
     let tree = MergedTree::merge(
         &loaded.stack,
         arguments.stack.on_type_conflict().linked_directory(),
-        &loaded.hasher,
     );
     let runtime = named.or_else(|| match implied_runtimes(&tree).as_slice() {
         &[only] => Some(only),

@@ -46,7 +46,6 @@ pub(crate) fn run(arguments: &WhichArgs, global: &GlobalArgs, report: &Report) -
     let tree = MergedTree::merge(
         &loaded.stack,
         arguments.stack.on_type_conflict().linked_directory(),
-        &loaded.hasher,
     );
     let collisions = classify(&loaded, &tree, SameBytes::ByChecksum, &pool, &budget)?;
     // What a program finds there may lie behind a link.

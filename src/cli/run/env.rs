@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: &EnvArgs, global: &GlobalArgs, report: &Report) -> 
     let loaded = load_layers(arguments, report)?;
     let tree = loaded.as_ref().map(|loaded| {
         let linked = arguments.stack.on_type_conflict().linked_directory();
-        MergedTree::merge(&loaded.stack, linked, &loaded.hasher)
+        MergedTree::merge(&loaded.stack, linked)
     });
     let on_disk = DiskPlaces::opt(&root);
     let in_root: &dyn Places = match &tree {

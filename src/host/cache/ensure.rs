@@ -94,7 +94,7 @@ pub(super) struct Shape<'l> {
 impl<'l> Shape<'l> {
     fn of(loaded: &'l JudgedLayer) -> Self {
         let stack = &loaded.stack;
-        let tree = MergedTree::of_layer(&stack.stack, LayerId(0), &stack.hasher);
+        let tree = MergedTree::of_layer(&stack.stack, LayerId(0));
         let nodes = nodes_of(
             &tree,
             |node| loaded.checksums.get(tree.path(node).as_bytes()).copied(),
@@ -207,7 +207,7 @@ impl Builder<'_> {
         shape: &Shape<'_>,
     ) -> Result<(), HostError> {
         let stack = &loaded.stack;
-        let layer = stack.tree(LayerId(0));
+        let layer = stack.stack.layer(LayerId(0));
         let mut admitted: Vec<Admitted> = layer.admitted().map(Admitted::of).collect();
         admitted.extend(self.verify_hidden(stack, &wanted.place)?);
         let key = TreeKey::layer(loaded.digest);
@@ -238,7 +238,7 @@ impl Builder<'_> {
     ) -> Result<Vec<Admitted>, HostError> {
         let mut reader = Reader::new(&self.budget);
         if let OpenLayer::Archive { archive, file } = loaded.open(LayerId(0)) {
-            for &entry in loaded.tree(LayerId(0)).unplaced() {
+            for &entry in loaded.stack.layer(LayerId(0)).unplaced() {
                 self.interrupt.check()?;
                 reader.read_entry(file, archive, entry, place, |_| Ok(()))?;
             }

@@ -111,7 +111,7 @@ impl Builder<'_> {
         locks: Option<&OwnedFd>,
     ) -> Result<Option<(Summary, Vec<StackTree>)>, HostError> {
         let linked = self.policy.on_type_conflict.linked_directory();
-        let tree = MergedTree::merge(&loaded.stack, linked, &loaded.hasher);
+        let tree = MergedTree::merge(&loaded.stack, linked);
         let plan = ExtractPlan::new(&tree);
         let means = if self.policy.on_collision == OnCollision::Error {
             SameBytes::ByComparison
@@ -124,7 +124,7 @@ impl Builder<'_> {
             kind,
             digest: stack_digest(digests, self.policy),
         };
-        let (layers, extra) = match MountPlan::of(&tree, digests, &loaded.hasher) {
+        let (layers, extra) = match MountPlan::of(&tree, digests) {
             MountPlan::Empty => (Vec::new(), None),
             MountPlan::Bind(layer) => (vec![layer], None),
             MountPlan::Overlay {

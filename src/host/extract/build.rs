@@ -179,7 +179,7 @@ pub fn build_root(
         &content,
         request.cache.clone(),
     )?;
-    let tree = MergedTree::merge(&loaded.stack, linked, &loaded.hasher);
+    let tree = MergedTree::merge(&loaded.stack, linked);
     let means = match request.on_collision {
         OnCollision::Error => SameBytes::ByComparison,
         OnCollision::Allow | OnCollision::Warn => SameBytes::ByChecksum,

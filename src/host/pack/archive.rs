@@ -314,7 +314,7 @@ impl Worker<'_, '_> {
         let OpenLayer::Directory(directory) = assembly.loaded.open(origin.layer) else {
             return Err(failed(io::ErrorKind::NotFound.into()));
         };
-        let layer = assembly.loaded.tree(origin.layer);
+        let layer = assembly.loaded.stack.layer(origin.layer);
         let place = assembly.loaded.label(origin.layer);
         let path = layer.path(origin.node);
         let unread = |error: io::Error| place.failed_at("read it", &format!("`{path}`"), error);

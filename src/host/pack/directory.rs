@@ -170,7 +170,7 @@ impl Packed {
             let (Some(origin), true) = (entry.origin, is_cached || names.contains(&*source)) else {
                 continue;
             };
-            let layer = self.loaded.tree(origin.layer);
+            let layer = self.loaded.stack.layer(origin.layer);
             let from = self.loaded.open(origin.layer);
             if is_stale_with_other_times(layer, from, origin.node)? {
                 stale.insert(entry.name.clone());

@@ -106,7 +106,7 @@ pub(in crate::host) fn hash_directory(
     budget: &Budget,
     interrupt: &Interrupt,
 ) -> Result<(Digest, HashMap<Vec<u8>, u32>), HostError> {
-    let tree = MergedTree::of_layer(&loaded.stack, layer, &loaded.hasher);
+    let tree = MergedTree::of_layer(&loaded.stack, layer);
     let mut nodes = Vec::new();
     tree.walk(|path, node| nodes.push((path.as_bytes().to_vec(), node)));
     let sums: Vec<Result<(Digest, u32), HostError>> = nodes

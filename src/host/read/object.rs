@@ -46,7 +46,7 @@ impl Reader<'_> {
         directory: OpenLayer<'_>,
         mut sink: impl FnMut(&[u8]) -> Result<(), HostError>,
     ) -> Result<(), HostError> {
-        let layer = loaded.tree(origin.layer);
+        let layer = loaded.stack.layer(origin.layer);
         let path = layer.path(origin.node);
         let failed = |error: io::Error| {
             let place = loaded.label(origin.layer);

@@ -18,8 +18,6 @@ use crate::quota::FileIdentity;
 pub struct LoadedStack {
     /// The layers in merge order.
     pub stack: LayerStack,
-    /// The hash that their trees were made with; [`crate::merge::MergedTree::merge`] wants it.
-    pub hasher: NameHasher,
     /// As many, in the same order.
     layers: Vec<LoadedLayer>,
 }
@@ -61,8 +59,7 @@ impl LoadedStack {
     ) -> Self {
         let (trees, layers): (Vec<Layer>, Vec<LoadedLayer>) = loaded.into_iter().unzip();
         Self {
-            stack: LayerStack::new(trees),
-            hasher,
+            stack: LayerStack::new(trees, hasher),
             layers,
         }
     }
@@ -92,7 +89,7 @@ impl LoadedStack {
     ///
     /// The stack has no such layer: the id is another stack's.
     pub fn open(&self, id: LayerId) -> OpenLayer<'_> {
-        match (&self.tree(id).form, &self.layer(id).source) {
+        match (&self.stack.layer(id).form, &self.layer(id).source) {
             (LayerForm::Archive(archive), Source::Archive(file)) => {
                 OpenLayer::Archive { archive, file }
             }
@@ -104,15 +101,9 @@ impl LoadedStack {
         }
     }
 
-    /// The tree of a layer.
-    pub(in crate::host) fn tree(&self, id: LayerId) -> &Layer {
-        let tree = self.stack.get(id);
-        tree.unwrap_or_else(|| panic!("layer {} of a stack of {}", id.0, self.stack.len()))
-    }
-
     /// The entry of an archive that made an object.
     pub(in crate::host) fn entry_of(&self, origin: Origin) -> u32 {
-        let entry = self.tree(origin.layer).entry_of(origin.node);
+        let entry = self.stack.layer(origin.layer).entry_of(origin.node);
         entry.unwrap_or_else(|| panic!("no entry made {origin:?}"))
     }
 

@@ -73,7 +73,7 @@ impl<'v> Verifier<'v> {
 
     /// Where an object stands among all: by layer, then by entry.
     fn place_of(&self, origin: Origin) -> (usize, u32) {
-        let entry = self.loaded.tree(origin.layer).entry_of(origin.node);
+        let entry = self.loaded.stack.layer(origin.layer).entry_of(origin.node);
         // A directory that no entry made comes first.
         (self.loaded.label(origin.layer).number, entry.unwrap_or(0))
     }
@@ -84,7 +84,7 @@ impl<'v> Verifier<'v> {
         reader: &mut Reader<'_>,
         origin: Origin,
     ) -> Result<(), HostError> {
-        let kind = self.loaded.tree(origin.layer).kind(origin.node);
+        let kind = self.loaded.stack.layer(origin.layer).kind(origin.node);
         match (kind, self.archive_entry(origin)) {
             (Kind::File, _) => reader.read(self.loaded, origin, |_| Ok(())),
             (_, Some((file, archive, entry))) => {
@@ -103,7 +103,11 @@ impl<'v> Verifier<'v> {
         let OpenLayer::Archive { archive, file } = self.loaded.open(origin.layer) else {
             return None;
         };
-        let entry = self.loaded.tree(origin.layer).entry_of(origin.node)?;
+        let entry = self
+            .loaded
+            .stack
+            .layer(origin.layer)
+            .entry_of(origin.node)?;
         Some((file, archive, entry))
     }
 }

@@ -40,7 +40,7 @@ fn contents(bytes: &[u8], strictness: Strictness) -> Option<Contents> {
     // So small that large entries stream.
     let budget = Budget::new(1 << 20);
     let loaded = LoadedStack::load(&[input], LoadOptions { strictness, limits, cache: None }, &budget).ok()?;
-    let tree = MergedTree::merge(&loaded.stack, LinkedDirectory::Replace, &loaded.hasher);
+    let tree = MergedTree::merge(&loaded.stack, LinkedDirectory::Replace);
     let mut reader = Reader::new(&budget);
     let mut found = Contents::new();
     let mut is_sound = true;

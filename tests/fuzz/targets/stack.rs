@@ -119,7 +119,7 @@ fn packed(entry: &Entry, is_deflated: bool) -> zip::Entry {
 }
 
 fn extract(loaded: &LoadedStack, linked: LinkedDirectory, budget: &Budget, root: &Path) {
-    let tree = MergedTree::merge(&loaded.stack, linked, &loaded.hasher);
+    let tree = MergedTree::merge(&loaded.stack, linked);
     let plan = ExtractPlan::new(&tree);
     let destination = Destination::examine(root, None, Replace::Nothing, &[0; 32], CacheFolder::default()).expect("nothing is there");
     let extraction = Extraction {

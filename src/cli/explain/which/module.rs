@@ -32,7 +32,6 @@ pub(crate) fn run(
     let tree = MergedTree::merge(
         &loaded.stack,
         arguments.stack.on_type_conflict().linked_directory(),
-        &loaded.hasher,
     );
     let asker = Asker {
         runtime: required_runtime(layers.runtime(arguments.runtime.as_deref(), report)?, &tree)?,
