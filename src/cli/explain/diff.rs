@@ -20,7 +20,6 @@ use slashopt::host::system::budget::Budget;
 use slashopt::merge::{MergedTree, NodeId};
 use slashopt::packages::{Package, PackageId, Packages};
 
-use super::collisions::packages::version_json;
 use crate::cli::explain::diff::compared::{Compared, Side};
 use crate::cli::layers::LayersRegistry;
 use crate::cli::layers::args::LayerArgs;
@@ -28,6 +27,7 @@ use crate::cli::layers::flags::StackArgs;
 use crate::cli::output::failure::{Exit, Failure, Outcome};
 use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json as shape;
+use crate::cli::output::json::version_json;
 use crate::cli::output::report::Report;
 
 /// Show what changed between two layers, or two stacks of layers

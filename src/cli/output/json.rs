@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use slashopt::collisions::{Class, Counts};
 use slashopt::entry::{Kind, Object};
 use slashopt::host::read::stack::LoadedStack;
+use slashopt::packages::Package;
 use slashopt::path::LayerPath;
 
 /// The version of all shapes; it changes when a key goes or changes its meaning.
@@ -70,4 +71,12 @@ pub(crate) fn put_object(map: &mut Map<String, Value>, object: &Object, target: 
     if let Some(target) = target {
         put_bytes(map, "target", target);
     }
+}
+
+/// A package of one layer as one of several versions.
+pub(crate) fn version_json(package: &Package) -> Value {
+    let mut version = with_path(&package.path);
+    version.insert("version".to_owned(), package.version.clone().into());
+    version.insert("layer".to_owned(), package.layer.number().into());
+    Value::Object(version)
 }

@@ -8,29 +8,23 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use slashopt::environment::{
-    Caller, Environment, EnvironmentError, LeftOutReason, OPT, Places, Request, VAR_TASK,
-    environment,
-};
+
+use slashopt::environment::{Caller, Environment, OPT, Places, Request, VAR_TASK, environment};
 use slashopt::host::exec::places::{DiskPlaces, loader_directories};
 use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::merge::MergedTree;
 
-use crate::cli::args::runtime::RUNTIME_HELP;
-use crate::cli::args::runtime::named_runtime;
-use crate::cli::args::runtime::required_runtime;
+use crate::cli::args::runtime::{RUNTIME_HELP, named_runtime, required_runtime};
 use crate::cli::args::target::TargetArg;
-use crate::cli::args::values::BASE_PATH;
-use crate::cli::args::values::absolute;
-use crate::cli::args::values::assignments;
+use crate::cli::args::values::{BASE_PATH, absolute, assignments};
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
-use crate::cli::output::failure::Exit;
 use crate::cli::output::failure::{Failure, Outcome};
 use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::report::Report;
 use crate::cli::output::words::shown;
+use crate::cli::run::environment::{not_possible, warn_of_left_out};
 use formats::{Format, Shape};
 
 /// Print the runtime environment that the layers give
@@ -185,20 +179,6 @@ fn head_of_paths(shape: Shape, base_path: &OsStr) -> Caller {
     }
 }
 
-/// Why no environment can be computed, or AWS would not take the configuration.
-pub(crate) fn not_possible(error: &EnvironmentError) -> Failure {
-    let failure = Failure::whole(Exit::Usage, error.to_string());
-    match error {
-        EnvironmentError::ColonInRoot { .. } => {
-            failure.hint("choose a directory without `:` in its path")
-        }
-        EnvironmentError::RelativeRoot { .. } => failure.hint("give an absolute path"),
-        EnvironmentError::Configuration(_) => {
-            failure.hint("`--env K=V` sets any variable, also one that a function cannot configure")
-        }
-    }
-}
-
 /// Says what the result does to the caller, and what it could not express.
 fn warn(made: &Environment, shape: Shape, report: &Report) {
     // The other formats are for another process, which has the caller's variables or does not.
@@ -208,16 +188,4 @@ fn warn(made: &Environment, shape: Shape, report: &Report) {
         }
     }
     warn_of_left_out(made, report);
-}
-
-/// Says what a search path could not express.
-pub(crate) fn warn_of_left_out(made: &Environment, report: &Report) {
-    for left_out in &made.left_out {
-        if left_out.reason == LeftOutReason::ColonInName {
-            let (variable, jar) = (left_out.variable, shown(&left_out.directory));
-            report.warning(&format!(
-                "{variable} does not list `{jar}`: its name holds `:`"
-            ));
-        }
-    }
 }

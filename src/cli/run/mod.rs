@@ -1,6 +1,7 @@
 //! Commands that run something in the layers, or say what it would see.
 
 pub(crate) mod env;
+mod environment;
 pub(crate) mod exec;
 pub(crate) mod hooks;
 mod lowers;

@@ -85,17 +85,17 @@ pub(super) fn circles(imports: &[Import]) -> Vec<String> {
         .keys()
         .map(|&file| (file, reachable(file, &imported)))
         .collect();
-    let reaches = |from: &str, to: &str| reached.get(from).is_some_and(|files| files.contains(to));
+    let leads_to = |from: &str, to: &str| reached.get(from).is_some_and(|files| files.contains(to));
     let mut told = BTreeSet::new();
     let mut circles = Vec::new();
-    for &file in reached.keys().filter(|&&file| reaches(file, file)) {
+    for &file in reached.keys().filter(|&&file| leads_to(file, file)) {
         if !told.insert(file) {
             continue;
         }
         let circle: BTreeSet<&str> = reached[file]
             .iter()
             .copied()
-            .filter(|other| reaches(other, file))
+            .filter(|other| leads_to(other, file))
             .collect();
         told.extend(&circle);
         let inside = |import: &&Import| {
@@ -136,7 +136,7 @@ fn reachable<'f>(
 /// Every path that the shipped code of a module names in this package, from the root of its crate.
 fn paths_named(text: &str, module: &Module) -> Vec<Module> {
     let mut reader = Reader {
-        tokens: without_tests(tokens(text)),
+        tokens: without_tests(&tokens(text)),
         at: 0,
         inline: Vec::new(),
         children: Vec::new(),
@@ -317,7 +317,7 @@ fn is_name(token: &str) -> bool {
 }
 
 /// The tokens without the items that are for tests only.
-fn without_tests(tokens: Vec<String>) -> Vec<String> {
+fn without_tests(tokens: &[String]) -> Vec<String> {
     const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::new();
     let mut at = 0;

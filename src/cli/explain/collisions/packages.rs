@@ -10,7 +10,7 @@ use slashopt::merge::Origin;
 use slashopt::packages::{Cure, Ecosystem, Package, PackageId, PackageSet, SharedClasses, State};
 
 use super::report::CollisionReport;
-use crate::cli::output::json as shape;
+use crate::cli::output::json::version_json;
 use crate::cli::output::report::Paint;
 use crate::cli::output::words::{count, count_bytes, listed};
 
@@ -354,14 +354,6 @@ impl<'a> Contests<'a> {
         });
         Value::Array(shared.collect())
     }
-}
-
-/// A package of one layer as one of several versions.
-pub(crate) fn version_json(package: &Package) -> Value {
-    let mut version = shape::with_path(&package.path);
-    version.insert("version".to_owned(), package.version.clone().into());
-    version.insert("layer".to_owned(), package.layer.number().into());
-    Value::Object(version)
 }
 
 /// Whether its packages are one file each.

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+
 use slashopt::environment::{
     Assignment, Caller, Environment, OPT, Request, Target, VAR_TASK, environment,
 };
@@ -20,7 +21,7 @@ use super::args::ExecArgs;
 use crate::cli::args::values::{BASE_PATH, assignments};
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;
-use crate::cli::run::env::{not_possible, warn_of_left_out};
+use crate::cli::run::environment::{not_possible, warn_of_left_out};
 
 /// The program in AWS's base images that starts a function.
 const RUNTIME_BOOTSTRAP: &str = "/var/runtime/bootstrap";
