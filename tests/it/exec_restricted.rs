@@ -570,3 +570,17 @@ fn a_layer_that_is_refused_is_named_alike_whether_it_is_mounted_or_extracted() {
     assert_eq!(mounted["layer"], 2, "{mounted}");
     assert_eq!(mounted["entry"], "python/../../etc/passwd", "{mounted}");
 }
+
+#[test]
+fn locked_layers_are_extracted_where_nothing_can_be_mounted() {
+    let Some(sandbox) = sandbox() else { return };
+    sandbox
+        .slashopt(["lock", "one.zip", "two.zip", "--output", "layers.lock"])
+        .success();
+    for (name, machine) in without_mounts() {
+        sandbox.mkdir("opt", 0o755);
+        let run = starts(&sandbox, &machine, &[], &["--locked", "layers.lock"]).success();
+        assert_eq!(run.stdout(), "tool of two\n", "{name}");
+        fs::remove_dir_all(sandbox.path("opt")).expect("it can be removed");
+    }
+}

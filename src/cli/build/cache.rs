@@ -110,7 +110,10 @@ pub(crate) fn run(arguments: &CacheArgs, global: &GlobalArgs, report: &Report) -
 }
 
 fn add(arguments: &AddArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    let ready = arguments.stack.prepare(&arguments.layers, true, report)?;
+    let ready =
+        arguments
+            .stack
+            .prepare(&arguments.layers.resolve(&arguments.stack)?, true, report)?;
     let cache = arguments.stack.cache()?;
     // Who starts functions from it later may not be able to write it.
     match cache.hooks() {

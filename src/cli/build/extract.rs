@@ -69,7 +69,8 @@ pub(crate) fn run(arguments: &ExtractArgs, global: &GlobalArgs, report: &Report)
     global.only_text_or_json()?;
     let stack = &arguments.stack;
     let workshop = stack.workshop(Interrupt::install())?;
-    let loaded = stack.load(&arguments.layers, &workshop.pool, &workshop.budget, report)?;
+    let layers = arguments.layers.resolve(stack)?;
+    let loaded = stack.load(&layers, &workshop.pool, &workshop.budget, report)?;
     let mut request = stack.root_request(&arguments.into);
     request.replace = arguments.replace();
     request.is_durable = arguments.durable;

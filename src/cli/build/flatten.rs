@@ -63,7 +63,8 @@ pub(crate) fn run(arguments: &FlattenArgs, global: &GlobalArgs, report: &Report)
     let stack = &arguments.stack;
     let pool = stack.pool()?;
     let budget = Budget::default();
-    let loaded = stack.load_whatever_the_quotas(&arguments.layers, &pool, &budget, report)?;
+    let layers = arguments.layers.resolve(stack)?;
+    let loaded = stack.load_whatever_the_quotas(&layers, &pool, &budget, report)?;
     interrupt.check().map_err(Failure::host)?;
 
     let (on_type_conflict, on_collision) = (stack.on_type_conflict(), stack.on_collision());

@@ -138,8 +138,9 @@ impl LockArgs {
     ) -> Result<Lock, Failure> {
         let published = self.published()?;
         let typed = published.iter().map(|(typed, _)| typed.clone()).collect();
-        let layers = LayerArgs::new(typed, None, self.layers.registry.clone());
-        let inputs = layers.inputs(&self.stack)?;
+        let layers =
+            LayerArgs::new(typed, None, self.layers.registry.clone()).resolve(&self.stack)?;
+        let inputs = layers.inputs()?;
         let pool = self.stack.pool()?;
         let budget = Budget::default();
         let loaded = self.stack.load(&layers, &pool, &budget, report)?;

@@ -85,9 +85,9 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
         return tell_rules(arguments, global, report);
     }
     let policy = policy(arguments)?;
-    let layers = &arguments.layers;
+    let layers = arguments.layers.resolve(&arguments.stack)?;
     let runtime = layers.runtime(arguments.runtime.as_deref(), report)?;
-    let architecture = layers.architecture(arguments.architecture, report)?;
+    let architecture = layers.architecture(arguments.architecture, report);
     let variables = assignments(&arguments.set, "--set")?;
     judge_configuration(&variables).map_err(|error| {
         Failure::whole(Exit::Usage, error.to_string())
@@ -95,7 +95,7 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
     })?;
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
-    let loaded = arguments.stack.read(&arguments.layers, &pool, &budget)?;
+    let loaded = arguments.stack.read(&layers, &pool, &budget)?;
     let contents = pool
         .install(|| read_everything(&loaded, &budget))
         .map_err(|error| layers.failure(error))?;

@@ -74,14 +74,11 @@ pub(crate) fn run(arguments: &CollisionsArgs, global: &GlobalArgs, report: &Repo
                 .hint("this command prints `text`, `json` or `csv`"));
         }
     };
-    let named = arguments
-        .layers
-        .runtime(arguments.runtime.as_deref(), report)?;
+    let layers = arguments.layers.resolve(&arguments.stack)?;
+    let named = layers.runtime(arguments.runtime.as_deref(), report)?;
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
-    let loaded = arguments
-        .stack
-        .load(&arguments.layers, &pool, &budget, report)?;
+    let loaded = arguments.stack.load(&layers, &pool, &budget, report)?;
     let on_type_conflict = arguments.stack.on_type_conflict();
     let linked = on_type_conflict.linked_directory();
     let tree = MergedTree::merge(&loaded.stack, linked);

@@ -156,7 +156,9 @@ impl DiffArgs {
         budget: &Budget,
         report: &Report,
     ) -> Result<Side, Failure> {
-        let loaded = self.stack.load(layers, pool, budget, report)?;
+        let loaded = self
+            .stack
+            .load(&layers.resolve(&self.stack)?, pool, budget, report)?;
         let facts = pool
             .install(|| package_facts(&loaded, budget))
             .map_err(Failure::host)?;

@@ -53,18 +53,15 @@ pub(crate) fn run(arguments: &ListArgs, global: &GlobalArgs, report: &Report) ->
     if !is_bill {
         global.only_text_or_json()?;
     }
+    let layers = arguments.layers.resolve(&arguments.stack)?;
     let runtime = if arguments.packages {
-        arguments
-            .layers
-            .runtime(arguments.runtime.as_deref(), report)?
+        layers.runtime(arguments.runtime.as_deref(), report)?
     } else {
         None
     };
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
-    let loaded = arguments
-        .stack
-        .load(&arguments.layers, &pool, &budget, report)?;
+    let loaded = arguments.stack.load(&layers, &pool, &budget, report)?;
     let tree = MergedTree::merge(
         &loaded.stack,
         arguments.stack.on_type_conflict().linked_directory(),

@@ -61,14 +61,12 @@ pub(crate) struct HtmlReportArgs {
 
 pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
-    let given = &arguments.layers;
+    let given = arguments.layers.resolve(&arguments.stack)?;
     let named = given.runtime(arguments.runtime.as_deref(), report)?;
-    let architecture = given.architecture(arguments.architecture, report)?;
+    let architecture = given.architecture(arguments.architecture, report);
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
-    let loaded = arguments
-        .stack
-        .load(&arguments.layers, &pool, &budget, report)?;
+    let loaded = arguments.stack.load(&given, &pool, &budget, report)?;
     let tree = MergedTree::merge(
         &loaded.stack,
         arguments.stack.on_type_conflict().linked_directory(),

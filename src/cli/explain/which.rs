@@ -37,9 +37,12 @@ pub(crate) fn run(arguments: &WhichArgs, global: &GlobalArgs, report: &Report) -
     })?;
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
-    let loaded = arguments
-        .stack
-        .load(&arguments.layers, &pool, &budget, report)?;
+    let loaded = arguments.stack.load(
+        &arguments.layers.resolve(&arguments.stack)?,
+        &pool,
+        &budget,
+        report,
+    )?;
     if let Some(number) = arguments.cat {
         return cat(&loaded, &budget, &path, number, report);
     }

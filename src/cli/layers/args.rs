@@ -1,6 +1,5 @@
 //! Layers as they are typed, or locked.
 
-use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
@@ -8,24 +7,19 @@ use std::path::PathBuf;
 use clap::Args;
 
 use slashopt::digest::{Digest, NotADigest, PREFIX};
-use slashopt::host::error::HostError;
 use slashopt::host::read::input::LayerInput;
-use slashopt::runtime::{Architecture, Runtime};
 
 use super::LayersRegistry;
 use super::flags::StackArgs;
 use super::lock_file::Lock;
-use crate::cli::args::runtime::named_runtime;
+use super::resolved::{LOCKED, Layers};
 use crate::cli::output::failure::Failure;
-use crate::cli::output::report::Report;
 
 /// Not a doc comment, where the variable would need backticks, which help does not have.
 const LAYER_HELP: &str = "Layers in merge order, the first is lowest: zip files, directories, - for a zip on \
     standard input, sha256:HEX for a layer in the cache, FILE@sha256:HEX for both, NAME, NAME:VERSION or an ARN for a layer of the registry [default: what SLASHOPT_LAYERS names, one a line or separated by commas]";
 const LOCKED_HELP: &str = "Take the layers that this lock file names, with its runtime and architecture, and refuse others \
     [default: what SLASHOPT_LOCKED names, where no LAYER is typed]";
-/// The variable that names a lock file.
-const LOCKED: &str = "SLASHOPT_LOCKED";
 
 /// Layers in merge order, lowest first.
 #[derive(Clone, Debug, Args)]
@@ -36,12 +30,6 @@ pub(crate) struct LayerArgs {
     pub(crate) locked: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) registry: LayersRegistry,
-    /// The lock file, once it is read.
-    #[arg(skip)]
-    lock: OnceCell<Lock>,
-    /// What they are read from, once that is known: some are fetched for it.
-    #[arg(skip)]
-    inputs: OnceCell<Vec<LayerInput>>,
 }
 
 impl LayerArgs {
@@ -55,8 +43,6 @@ impl LayerArgs {
             layers,
             locked,
             registry,
-            lock: OnceCell::new(),
-            inputs: OnceCell::new(),
         }
     }
 
@@ -86,11 +72,26 @@ impl LayerArgs {
         self.is_typed() || locked_by_variable().is_some() || !self.named().is_empty()
     }
 
-    /// The lock file that names the layers, if one does.
-    pub(crate) fn lock(&self) -> Result<Option<&Lock>, Failure> {
-        if let Some(lock) = self.lock.get() {
-            return Ok(Some(lock));
+    /// Finds out what is meant: reads the lock file, and asks the registry. A layer that is not there is found missing only when it
+    /// is opened.
+    pub(crate) fn resolve(&self, stack: &StackArgs) -> Result<Layers, Failure> {
+        let named = self.named();
+        if let Some(lock) = self.lock(&named)? {
+            let inputs = lock.inputs(&self.registry, stack)?;
+            return Ok(Layers::of_lock(lock, inputs));
         }
+        let stdin = named.iter().filter(|&layer| layer == "-");
+        if stdin.count() > 1 {
+            return Err(Failure::usage("standard input can be read once")
+                .hint("give `-` for one layer only"));
+        }
+        let inputs = named.iter().map(|layer| self.input(layer));
+        let inputs = inputs.collect::<Result<_, _>>()?;
+        Ok(Layers::of_names(named, inputs))
+    }
+
+    /// The lock file that names the layers, if one does.
+    fn lock(&self, named: &[OsString]) -> Result<Option<Lock>, Failure> {
         let file = match (&self.locked, locked_by_variable()) {
             (Some(_), _) if !self.layers.is_empty() => {
                 return Err(Failure::usage(
@@ -104,46 +105,13 @@ impl LayerArgs {
             (None, Some(file)) if self.layers.is_empty() => file,
             (None, _) => return Ok(None),
         };
-        if self.locked.is_none() && !self.named().is_empty() {
+        if self.locked.is_none() && !named.is_empty() {
             return Err(
                 Failure::usage(format!("{LOCKED} and SLASHOPT_LAYERS are both set"))
                     .hint("unset one of them, or name LAYERs"),
             );
         }
-        let lock = Lock::read(&file)?;
-        Ok(Some(self.lock.get_or_init(|| lock)))
-    }
-
-    /// What they are read from, at least one.
-    pub(crate) fn inputs(&self, stack: &StackArgs) -> Result<&[LayerInput], Failure> {
-        if let Some(inputs) = self.inputs.get() {
-            return Ok(inputs);
-        }
-        let inputs = self.found(stack)?;
-        Ok(self.inputs.get_or_init(|| inputs))
-    }
-
-    fn found(&self, stack: &StackArgs) -> Result<Vec<LayerInput>, Failure> {
-        if let Some(lock) = self.lock()? {
-            return lock.inputs(&self.registry, stack);
-        }
-        let named = self.named();
-        if named.is_empty() {
-            return Err(Failure::usage("no layer is named").hint(format!(
-                "name zip files or directories in merge order, or set SLASHOPT_LAYERS or {LOCKED}"
-            )));
-        }
-        if named
-            .iter()
-            .filter(|layer| *layer == OsStr::new("-"))
-            .count()
-            > 1
-        {
-            return Err(Failure::usage("standard input can be read once")
-                .hint("give `-` for one layer only"));
-        }
-        let input = |layer: &OsString| self.input(layer);
-        named.iter().map(input).collect()
+        Lock::read(&file).map(Some)
     }
 
     /// What a layer that was typed is read from.
@@ -154,65 +122,6 @@ impl LayerArgs {
         match self.registry.layer(typed)? {
             Some(found) => Ok(found),
             None => file_or_digest(typed),
-        }
-    }
-
-    /// The runtime that was asked for, or else the one of the lock file, or else the one in which we run. Says which others are
-    /// contradicted.
-    pub(crate) fn runtime(
-        &self,
-        asked: Option<&str>,
-        report: &Report,
-    ) -> Result<Option<&'static Runtime>, Failure> {
-        let named = named_runtime(asked)?;
-        let Some(lock) = self.lock()? else {
-            return Ok(named);
-        };
-        let is_asked = asked.is_some_and(|asked| !asked.is_empty());
-        let chosen = named.filter(|_| is_asked).or(lock.runtime).or(named);
-        if let (Some(locked), Some(named)) = (lock.runtime, named)
-            && locked.identifier != named.identifier
-        {
-            report.warning(&format!("{lock}: it is for {locked}, not for {named}"));
-        }
-        if let Some(chosen) = chosen {
-            lock.tell_others_runtimes(chosen, report);
-        }
-        Ok(chosen)
-    }
-
-    /// The architecture that was asked for, or else the one of the lock file, or else Lambda's default.
-    pub(crate) fn architecture(
-        &self,
-        asked: Option<Architecture>,
-        report: &Report,
-    ) -> Result<Architecture, Failure> {
-        let Some(lock) = self.lock()? else {
-            return Ok(asked.unwrap_or_default());
-        };
-        let chosen = asked.or(lock.architecture).unwrap_or_default();
-        if let Some(locked) = lock.architecture.filter(|locked| *locked != chosen) {
-            report.warning(&format!("{lock}: it is for {locked}, not for {chosen}"));
-        }
-        lock.tell_others_architectures(chosen, report);
-        Ok(chosen)
-    }
-
-    /// What the machine, or a layer, did not allow.
-    pub(crate) fn failure(&self, error: HostError) -> Failure {
-        if self.lock.get().is_some() {
-            Failure::locked(error)
-        } else {
-            Failure::host(error)
-        }
-    }
-
-    /// How a child process tells that.
-    pub(crate) fn describe(&self) -> fn(HostError) -> slashopt::host::error::ChildFailure {
-        if self.lock.get().is_some() {
-            Failure::told_locked
-        } else {
-            Failure::told
         }
     }
 }

@@ -12,8 +12,8 @@ use slashopt::merge::MergedTree;
 use slashopt::quota;
 use slashopt::quota::Weight;
 
-use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::{Quota, StackArgs};
+use crate::cli::layers::resolved::Layers;
 use crate::cli::layers::warnings::waived;
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;
@@ -33,7 +33,7 @@ impl StackArgs {
     /// Reads the layers, and judges them by AWS's quotas.
     pub(crate) fn load(
         &self,
-        layers: &LayerArgs,
+        layers: &Layers,
         pool: &ThreadPool,
         budget: &Budget,
         report: &Report,
@@ -46,7 +46,7 @@ impl StackArgs {
     /// Reads the layers, and says what was waived for them.
     pub(crate) fn load_whatever_the_quotas(
         &self,
-        layers: &LayerArgs,
+        layers: &Layers,
         pool: &ThreadPool,
         budget: &Budget,
         report: &Report,
@@ -63,11 +63,11 @@ impl StackArgs {
     /// Reads the layers and says nothing of them.
     pub(crate) fn read(
         &self,
-        layers: &LayerArgs,
+        layers: &Layers,
         pool: &ThreadPool,
         budget: &Budget,
     ) -> Result<LoadedStack, Failure> {
-        let inputs = layers.inputs(self)?;
+        let inputs = layers.inputs()?;
         let is_cached = |input: &LayerInput| matches!(input, LayerInput::Cached { .. });
         let cache = inputs
             .iter()

@@ -9,6 +9,7 @@ mod no_registry;
 mod prepare;
 #[cfg(feature = "registry")]
 mod registry;
+pub(crate) mod resolved;
 #[cfg(feature = "registry")]
 pub(crate) mod store;
 pub(crate) mod warnings;

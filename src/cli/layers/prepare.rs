@@ -3,8 +3,8 @@
 use slashopt::host::cache::{Building, Ready, StackPolicy};
 use slashopt::host::error::HostError;
 
-use super::args::LayerArgs;
 use super::flags::StackArgs;
+use super::resolved::Layers;
 use super::warnings::{accepted, tree_warnings};
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;
@@ -14,7 +14,7 @@ impl StackArgs {
     /// and keeps it.
     pub(crate) fn prepare(
         &self,
-        layers: &LayerArgs,
+        layers: &Layers,
         is_durable: bool,
         report: &Report,
     ) -> Result<Ready, Failure> {
@@ -25,12 +25,12 @@ impl StackArgs {
     /// The same, but that before something is built `is_worth_it` is asked; nothing if it is not.
     pub(crate) fn prepare_if(
         &self,
-        layers: &LayerArgs,
+        layers: &Layers,
         is_durable: bool,
         report: &Report,
         is_worth_it: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Ready>, Failure> {
-        let inputs = layers.inputs(self)?;
+        let inputs = layers.inputs()?;
         let policy = StackPolicy {
             on_collision: self.on_collision(),
             on_type_conflict: self.on_type_conflict(),

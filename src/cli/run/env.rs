@@ -20,6 +20,7 @@ use crate::cli::args::target::TargetArg;
 use crate::cli::args::values::{BASE_PATH, absolute, assignments};
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
+use crate::cli::layers::resolved::Layers;
 use crate::cli::output::failure::{Failure, Outcome};
 use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::report::Report;
@@ -76,7 +77,7 @@ pub(crate) fn run(arguments: &EnvArgs, global: &GlobalArgs, report: &Report) -> 
     let root = absolute(arguments.root.as_deref().unwrap_or(Path::new(OPT)))?;
     let task_root = absolute(&arguments.task_root)?;
     let loaded = load_layers(arguments, report)?;
-    let tree = loaded.as_ref().map(|loaded| {
+    let tree = loaded.as_ref().map(|(_, loaded)| {
         let linked = arguments.stack.on_type_conflict().linked_directory();
         MergedTree::merge(&loaded.stack, linked)
     });
@@ -86,11 +87,10 @@ pub(crate) fn run(arguments: &EnvArgs, global: &GlobalArgs, report: &Report) -> 
         None => places_on_disk(&on_disk, arguments, &root, report),
     };
     let in_task_root = DiskPlaces::task(task_root.as_path());
-    let named = if loaded.is_some() {
-        let asked = arguments.runtime.as_deref();
-        arguments.layers.runtime(asked, report)?
-    } else {
-        named_runtime(arguments.runtime.as_deref())?
+    let asked = arguments.runtime.as_deref();
+    let named = match &loaded {
+        Some((layers, _)) => layers.runtime(asked, report)?,
+        None => named_runtime(asked)?,
     };
     let runtime = required_runtime(named, in_root)?;
     let configuration = assignments(&arguments.set, "--set")?;
@@ -132,7 +132,10 @@ pub(crate) fn run(arguments: &EnvArgs, global: &GlobalArgs, report: &Report) -> 
 /// Reads the layers, when layers are given; `--root` then only names the place.
 ///
 /// LAYERs on the command line count always, `SLASHOPT_LAYERS` only where no `--root` was typed.
-fn load_layers(arguments: &EnvArgs, report: &Report) -> Result<Option<LoadedStack>, Failure> {
+fn load_layers(
+    arguments: &EnvArgs,
+    report: &Report,
+) -> Result<Option<(Layers, LoadedStack)>, Failure> {
     let EnvArgs {
         layers,
         root,
@@ -142,10 +145,10 @@ fn load_layers(arguments: &EnvArgs, report: &Report) -> Result<Option<LoadedStac
     if !layers.is_typed() && root.is_some() || !layers.is_given() {
         return Ok(None);
     }
+    let layers = layers.resolve(stack)?;
     let pool = stack.pool()?;
-    stack
-        .load(layers, &pool, &Budget::default(), report)
-        .map(Some)
+    let loaded = stack.load(&layers, &pool, &Budget::default(), report)?;
+    Ok(Some((layers, loaded)))
 }
 
 /// What the root holds on disk.

@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) ->
 /// No thread is started in this process: it is to enter a user namespace, which takes a process that never had two.
 fn start(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
-    let layers = &arguments.layers;
+    let layers = arguments.layers.resolve(&arguments.stack)?;
     let runtime = layers.runtime(arguments.runtime.as_deref(), report)?;
     let at = absolute(&arguments.at)?;
     if at == Path::new("/") {
@@ -51,6 +51,7 @@ fn start(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) -> Outcome 
     start.judge()?;
     let wanted = ExecRootRequest {
         arguments,
+        layers: &layers,
         at: &at,
         task_root: task_root.as_deref(),
         calls: calls(),

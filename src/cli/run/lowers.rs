@@ -8,8 +8,8 @@ use slashopt::host::cache::Ready;
 use slashopt::host::mount::Lower;
 
 use crate::cli::args::values::absolute;
-use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
+use crate::cli::layers::resolved::Layers;
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;
 
@@ -22,42 +22,37 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Finds the layers' trees in the cache, or has them built; nothing if that is not worth it.
     pub(crate) fn of(
-        layers: &LayerArgs,
+        layers: &Layers,
         stack: &StackArgs,
         is_live: bool,
         report: &Report,
         is_worth_it: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Self>, Failure> {
-        let lock = layers.lock()?;
         let mut all = Self {
             lowers: Vec::new(),
             locks: Vec::new(),
         };
-        if !layers.is_given() && std::env::var_os("SLASHOPT_LAYERS").is_some() {
+        if layers.is_empty() && std::env::var_os("SLASHOPT_LAYERS").is_some() {
             return Ok(Some(all));
         }
-        let mut add = |all: &mut Self, layers: &LayerArgs| {
+        let mut add = |all: &mut Self, layers: &Layers| {
             let ready = stack.prepare_if(layers, false, report, is_worth_it)?;
             ready.map(|ready| all.add(ready)).transpose()
         };
-        if is_live && let Some(lock) = lock {
+        if is_live && let Some(lock) = &layers.lock {
             return Err(
                 Failure::usage(format!("--live: {lock}: what is locked does not change"))
                     .hint("name the LAYERs to see their directories as they are"),
             );
         }
-        let named = layers.named();
-        if !is_live || !named.iter().any(is_directory) {
+        if !is_live || !layers.named.iter().any(is_directory) {
             return Ok(add(&mut all, layers)?.map(|()| all));
         }
         // Each by itself: what lies in a directory that changes cannot be merged ahead.
-        for layer in named {
-            if is_directory(&layer) {
-                all.lowers.push(live(Path::new(&layer))?);
-                continue;
-            }
-            let one = LayerArgs::new(vec![layer], None, layers.registry.clone());
-            if add(&mut all, &one)?.is_none() {
+        for (name, layer) in layers.each() {
+            if is_directory(name) {
+                all.lowers.push(live(Path::new(name))?);
+            } else if add(&mut all, &layer)?.is_none() {
                 return Ok(None);
             }
         }

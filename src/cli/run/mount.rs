@@ -73,7 +73,8 @@ fn mount_at(at: &Path, arguments: &MountArgs, global: &GlobalArgs, report: &Repo
             .hint("create the directory first, and see that there is a /proc")
     })?;
     let MountArgs { layers, stack, .. } = arguments;
-    let Some(prepared) = Prepared::of(layers, stack, false, report, &mut || true)? else {
+    let layers = layers.resolve(stack)?;
+    let Some(prepared) = Prepared::of(&layers, stack, false, report, &mut || true)? else {
         return Err(Failure::new(Exit::Machine, "nothing was built"));
     };
     let digest = digest_of(&prepared);

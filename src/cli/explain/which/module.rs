@@ -27,7 +27,7 @@ pub(crate) fn run(
 ) -> Outcome {
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
-    let layers = arguments.layers_of_module();
+    let layers = arguments.layers_of_module().resolve(&arguments.stack)?;
     let loaded = arguments.stack.load(&layers, &pool, &budget, report)?;
     let tree = MergedTree::merge(
         &loaded.stack,
@@ -35,7 +35,7 @@ pub(crate) fn run(
     );
     let asker = Asker {
         runtime: required_runtime(layers.runtime(arguments.runtime.as_deref(), report)?, &tree)?,
-        architecture: layers.architecture(arguments.architecture, report)?,
+        architecture: layers.architecture(arguments.architecture, report),
     };
     let wanted = modules::wanted(&loaded.stack, asker);
     let facts = pool

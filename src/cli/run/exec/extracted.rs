@@ -9,8 +9,8 @@ use slashopt::host::extract::stamp::Sources;
 use slashopt::host::system::child::in_child;
 use slashopt::host::system::interrupt::Interrupt;
 
-use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
+use crate::cli::layers::resolved::Layers;
 use crate::cli::layers::warnings::root_warnings;
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;
@@ -20,14 +20,14 @@ const DONE: u8 = b'+';
 
 /// Makes the layers' root appear at a place that is empty, ours, or not there yet. Threads do it, so a child process does it.
 pub(crate) fn extract(
-    layers: &LayerArgs,
+    layers: &Layers,
     stack: &StackArgs,
     at: &Path,
     report: &Report,
 ) -> Result<(), Failure> {
     let cache = stack.cache_folder();
     // The same flags judge the same files in the same way.
-    let sources = Sources::look(layers.inputs(stack)?, &format!("{stack:?}"));
+    let sources = Sources::look(layers.inputs()?, &format!("{stack:?}"));
     if sources
         .as_ref()
         .is_some_and(|sources| sources.made(at, &cache))
@@ -66,7 +66,7 @@ pub(crate) fn extract(
 }
 
 fn build(
-    layers: &LayerArgs,
+    layers: &Layers,
     stack: &StackArgs,
     at: &Path,
     interrupt: &Interrupt,

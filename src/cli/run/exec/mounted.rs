@@ -14,6 +14,7 @@ use slashopt::host::mount::{Calls, Lower, MountError};
 use super::args::ExecArgs;
 use super::command::Start;
 use super::extracted;
+use crate::cli::layers::resolved::Layers;
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;
 use crate::cli::run::lowers::{Prepared, is_directory};
@@ -25,6 +26,7 @@ const SOURCE: &str = "slashopt";
 /// What a command is to stand on.
 pub(crate) struct ExecRootRequest<'w> {
     pub(crate) arguments: &'w ExecArgs,
+    pub(crate) layers: &'w Layers,
     pub(crate) at: &'w Path,
     pub(crate) task_root: Option<&'w Path>,
     pub(crate) calls: Calls,
@@ -155,13 +157,8 @@ impl ExecRootRequest<'_> {
         report: &Report,
         is_worth_it: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Prepared>, Failure> {
-        let ExecArgs {
-            layers,
-            stack,
-            live,
-            ..
-        } = self.arguments;
-        let prepared = Prepared::of(layers, stack, *live, report, is_worth_it)?;
+        let ExecArgs { stack, live, .. } = self.arguments;
+        let prepared = Prepared::of(self.layers, stack, *live, report, is_worth_it)?;
         if let Some(prepared) = &prepared {
             self.command.judge_hiding(&prepared.lowers)?;
         }
@@ -184,11 +181,12 @@ impl ExecRootRequest<'_> {
             task_root: self.task_root.map(Path::to_owned),
             locks: Vec::new(),
         };
-        let ExecArgs { layers, live, .. } = self.arguments;
-        if layers.named().is_empty() && extractable(self.at) == Extractable::Yes {
+        let ExecArgs { stack, live, .. } = self.arguments;
+        let layers = self.layers;
+        if layers.is_empty() && extractable(self.at) == Extractable::Yes {
             return Ok(ground);
         }
-        extracted::extract(layers, &self.arguments.stack, self.at, report).map_err(|failure| {
+        extracted::extract(layers, stack, self.at, report).map_err(|failure| {
             if failure.signal.is_some() || failure.exit == Exit::Refused {
                 return failure;
             }
@@ -214,7 +212,7 @@ impl ExecRootRequest<'_> {
                 "--writable: what the command writes to `{at}` stays there, and the next start finds it"
             ));
         }
-        if *live && layers.named().iter().any(is_directory) {
+        if *live && layers.named.iter().any(is_directory) {
             report.warning("--live: directories are shown as they are now, not as they change");
         }
         Ok(ground)
