@@ -1,5 +1,12 @@
 # shellcheck shell=bash
-# What several scripts say and do alike. It is sourced, and expects `set -euo pipefail`.
+# What several scripts say and do alike. It is sourced, before the directory is changed, and expects `set -euo pipefail`.
+
+# The tree, and the directory that cargo and the scripts write to: `target` in the tree, or what CARGO_TARGET_DIR names. Scripts
+# change directories and start each other, so the variable becomes absolute.
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+output=${CARGO_TARGET_DIR:-$root/target}
+[[ $output = /* ]] || output=$PWD/$output
+export CARGO_TARGET_DIR=$output
 
 say() { printf '%s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -14,9 +21,11 @@ need() {
 # versions from its lists: then the present one is taken, and said.
 debian() {
   local work=$1 into=$2 package=$3 version=$4 folder
-  need apt-get dpkg-deb
+  need apt-get dpkg-deb flock
   folder=$(mktemp -d "$work/deb.XXXXXX")
+  # While one of several scripts renews the lists, the others would find none.
   (
+    flock 8
     cd "$folder"
     fetch() { apt-get -qq -o APT::Sandbox::User=root download "$1" >/dev/null 2>error; }
     fetch "$package=$version" || {
@@ -26,7 +35,7 @@ debian() {
         say "  note: $package $version is gone, taking $(dpkg-deb -f ./*.deb Version)" >&2
       }
     }
-  )
+  ) 8>"$output/apt.lock"
   mkdir -p "$into"
   dpkg-deb -x "$folder"/*.deb "$into"
   rm -rf "$folder"
@@ -44,6 +53,24 @@ musl_target() {
   else
     say "$target"
   fi
+}
+
+# Builds a static program as it is shipped: `static_program TARGET RUSTFLAGS FLAGS...`, with these flags of cargo. Prints its path.
+# With a target named, the flags are for what is shipped only: build scripts and procedural macros stay dynamic.
+static_program() {
+  local target=$1 rust_flags=$2
+  shift 2
+  RUSTFLAGS="-C target-feature=+crt-static $rust_flags" \
+    cargo build --profile dist --locked --quiet --bin slashopt --target "$target" "$@" >&2 || return 1
+  say "$output/$target/dist/slashopt"
+}
+
+# Builds the program that stands before a function in a container, for musl where that can be had. Prints its path.
+small_program() {
+  local target
+  target=$(musl_target)
+  [ -n "$target" ] || target=$(rustc -vV | sed -n 's/^host: //p')
+  static_program "$target" '-C relocation-model=static' --no-default-features --features cli
 }
 
 # Packages from npm, into a directory: `from_npm INTO PACKAGE@VERSION...`. Versions are pinned, npm's transitive ones by a date.

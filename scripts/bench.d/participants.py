@@ -109,8 +109,8 @@ def slashopt(binary, threads):
                 makes_directory=True)
 
 
-def release():
-    return built("slashopt", "cargo", "build", "--release", "--bin", "slashopt")
+def dist():
+    return built("slashopt", "cargo", "build", "--profile", "dist", "--bin", "slashopt")
 
 
 def released(name):
@@ -122,7 +122,7 @@ def released(name):
 
 
 def floor(threads):
-    return Floor(built("floor", "cargo", "bench", "--bench", "floor", "--no-run"), threads)
+    return Floor(built("floor", "cargo", "bench", "--profile", "dist", "--bench", "floor", "--no-run"), threads)
 
 
 def ripunzip():
@@ -131,9 +131,11 @@ def ripunzip():
     binary = os.path.join(place, "bin", "ripunzip")
     if not os.path.exists(binary):
         say(f"installing ripunzip {RIPUNZIP_VERSION}")
+        # It is compiled in a directory of its own, which goes away.
+        elsewhere = {key: value for key, value in os.environ.items() if key != "CARGO_TARGET_DIR"}
         done = subprocess.run(
             ["cargo", "install", "ripunzip", "--version", RIPUNZIP_VERSION, "--locked", "--quiet", "--root", place],
-            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+            cwd=ROOT, env=elsewhere, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             lines = [line for line in done.stderr.splitlines() if line.startswith("error")] or ["no reason given"]
             return None, f"cargo install failed: {lines[0]}"

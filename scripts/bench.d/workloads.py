@@ -15,7 +15,9 @@ import zipfile
 import zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TARGET = os.path.join(ROOT, "target")
+# Where cargo and the scripts write to; they are run elsewhere, so the variable becomes absolute.
+TARGET = os.path.abspath(os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target"))
+os.environ["CARGO_TARGET_DIR"] = TARGET
 REAL = os.path.join(TARGET, "real-layers")
 GENERATED = os.path.join(TARGET, "bench-layers")
 
