@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::support::command::{Sandbox, skip_without};
 use crate::support::machine::tool;
+use crate::support::project::program;
 use crate::support::zip::{Archive, Field, archive, crc32, deflate, extra, file, link};
 
 /// Most resident memory that refusing a bomb may take, in KiB.
@@ -45,7 +46,7 @@ fn is_refused_within(most_kib: u64, bomb: &[u8], options: &[&str], sentence: &st
     }
     let started = Instant::now();
     let output = tool("python3")
-        .args(["-c", MEASURE, env!("CARGO_BIN_EXE_slashopt")])
+        .args(["-c", MEASURE, program()])
         .args(arguments())
         .current_dir(sandbox.work())
         .env("HOME", sandbox.home())

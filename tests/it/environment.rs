@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use crate::support::machine::{PATH, path, scratch, tool};
+use crate::support::project::program;
 use serde_json::{Value, json};
 
 /// The program with a known environment and nothing else.
 fn slashopt(arguments: &[&OsStr], variables: &[(&str, &OsStr)]) -> Output {
-    tool(env!("CARGO_BIN_EXE_slashopt"))
+    tool(program())
         .arg("env")
         .args(arguments)
         .env_clear()
@@ -145,7 +146,7 @@ fn a_shell_gets_the_same_value_however_often_and_in_whatever_root() {
         let by_eval = format!(
             "set -eu; made=$('{}' env --root \"$ROOT\" --task-root \"$TASK\" --runtime python3.12); \
              eval \"$made\"; eval \"$made\"; printf '%s' \"$PYTHONPATH\"",
-            env!("CARGO_BIN_EXE_slashopt")
+            program()
         );
         let variables = [
             ("ROOT", root.as_os_str()),

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::support::command::{Checked, Finished, Invocation, NOBODY, Sandbox, skip_unless_root};
 use crate::support::machine::{absent, tool};
+use crate::support::project::program;
 use crate::support::restricted::{as_in_docker, skip_unless_allowed, with_its_own_var};
 use crate::support::strace::{injected, skip_without_strace, traced};
 use crate::support::zip::{archive, directory, file, link};
@@ -1164,7 +1165,7 @@ fn nothing_stays_whoever_is_killed_and_when() {
 #[test]
 fn a_running_command_loses_no_file_and_leaves_no_lock() {
     let Some(sandbox) = sandbox() else { return };
-    let program = env!("CARGO_BIN_EXE_slashopt");
+    let program = program();
     let cache = sandbox.path("cache").display().to_string();
     // As if the last use were long ago.
     let prune = format!(

@@ -10,6 +10,7 @@ use std::process::Output;
 use crate::support::bare::install;
 use crate::support::command::{Sandbox, skip_unless_root, skip_without};
 use crate::support::machine::tool;
+use crate::support::project::program;
 use crate::support::restricted::{as_in_docker, skip_unless_allowed};
 use crate::support::zip::{archive, file};
 
@@ -36,11 +37,7 @@ fn image(sandbox: &Sandbox) -> Option<PathBuf> {
     let found = tool("sh").args(["-c", "command -v busybox"]).output();
     let busybox = String::from_utf8(found.ok()?.stdout).ok()?;
     install(&root, busybox.trim(), "bin/busybox")?;
-    install(
-        &root,
-        env!("CARGO_BIN_EXE_slashopt"),
-        "usr/local/bin/slashopt",
-    )?;
+    install(&root, program(), "usr/local/bin/slashopt")?;
     for command in COMMANDS {
         symlink("busybox", root.join("bin").join(command)).expect("it is ours");
     }

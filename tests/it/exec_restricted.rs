@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::support::bare::install;
 use crate::support::command::{Finished, Sandbox, skip_unless_root, skip_without};
 use crate::support::machine::tool;
+use crate::support::project::program;
 use crate::support::restricted::{
     as_in_docker, as_on_an_old_kernel, filtered, skip_unless_allowed, without_namespaces,
 };
@@ -509,11 +510,11 @@ fn starts_in_bare_root(root: &Path, entered_by: &[&str]) -> (String, String) {
 fn in_a_root_with_nothing_in_it_the_layers_are_there_all_the_same() {
     let Some(sandbox) = sandbox() else { return };
     let root = sandbox.mkdir("root", 0o755);
-    if install(&root, env!("CARGO_BIN_EXE_slashopt"), "slashopt").is_none() {
+    if install(&root, program(), "slashopt").is_none() {
         return;
     }
     // The command is the one program that there is, brought by a layer.
-    let program = fs::read(env!("CARGO_BIN_EXE_slashopt")).expect("it can be read");
+    let program = fs::read(program()).expect("it can be read");
     let layer = archive([file("bin/tool", program).mode(0o755).deflated()]);
     fs::write(root.join("layer.zip"), layer.bytes()).expect("it is ours");
     let other = archive([file("other", "")]);

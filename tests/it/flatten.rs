@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::properties::{Layer, config, stack};
 use crate::support::command::{Finished, Sandbox, Tmpfs, skip_unless_root, skip_without};
 use crate::support::machine::tool;
+use crate::support::project::program;
 use crate::support::readers::everybody_reads;
 use crate::support::strace::{injected, skip_without_strace};
 use crate::support::tree::Tree;
@@ -397,7 +398,7 @@ fn standard_output_takes_the_archive_alone() {
     flatten(&sandbox, 2, &[]).success();
     let script = format!(
         "{} flatten 1.zip 2.zip --output - >piped.zip 2>said",
-        env!("CARGO_BIN_EXE_slashopt")
+        program()
     );
     let run = |script: &str| {
         tool("sh")
@@ -420,7 +421,7 @@ fn standard_output_takes_the_archive_alone() {
     }
     let terminal = format!(
         "script -qec '{} flatten 1.zip --output -' /dev/null >said",
-        env!("CARGO_BIN_EXE_slashopt")
+        program()
     );
     assert!(!run(&terminal).success());
     let said = String::from_utf8_lossy(&read("said")).into_owned();

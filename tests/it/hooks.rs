@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::real_layers::real;
 use crate::support::command::{Finished, Sandbox, skip_unless_root, skip_without};
 use crate::support::machine::tool;
+use crate::support::project::program;
 use crate::support::zip::{archive, file};
 
 /// A sandbox with a layer for each interpreter.
@@ -299,14 +300,7 @@ fn what_env_prints_is_what_exec_sets_and_works() {
             .slashopt(["extract", layer, "--into", root])
             .success();
         let eval = r#"eval "$("$0" env --hooks --runtime "$1" --root "$2")"; shift 2; exec "$@""#;
-        let words = [
-            "sh",
-            "-c",
-            eval,
-            env!("CARGO_BIN_EXE_slashopt"),
-            runtime,
-            root,
-        ];
+        let words = ["sh", "-c", eval, program(), runtime, root];
         let mut command = tool(words[0]);
         let ran = command
             .args(&words[1..])

@@ -6,7 +6,8 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::command::{Sandbox, skip_without};
-use crate::support::machine::{project, script, tool};
+use crate::support::machine::tool;
+use crate::support::project::{output, project, script};
 use crate::support::zip::{archive, directory, file, link};
 
 /// Opens a page, clicks and types; what was seen. `None` where there is no browser.
@@ -14,16 +15,16 @@ fn browse(sandbox: &Sandbox, page: &str) -> Option<Value> {
     if skip_without("chromium") || skip_without("node") || skip_without("npm") {
         return None;
     }
-    let installed = script("scripts/browser").status();
+    let installed = script("browser").status();
     assert!(
         installed.is_ok_and(|status| status.success()),
         "what drives the browser can be installed"
     );
-    let screenshots = project("target/screenshots").join(page);
+    let screenshots = output("screenshots").join(page);
     fs::create_dir_all(&screenshots).expect("a place for screenshots");
     let output = tool("node")
         .arg(project("tests/it/html_report.mjs"))
-        .arg(project("target/browser"))
+        .arg(output("browser"))
         .arg(sandbox.path(page))
         .arg(screenshots)
         .output()

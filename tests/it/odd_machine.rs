@@ -1,7 +1,8 @@
 //! The tests see nothing of the machine that they run on: they pass on one where everything that they could see is otherwise.
 
 use crate::support::command::skip_without;
-use crate::support::machine::{project, tool};
+use crate::support::machine::tool;
+use crate::support::project::project;
 
 /// One test for each thing that tests have taken for granted. `scripts/test --full` runs all of them so.
 const TESTS: [&str; 11] = [

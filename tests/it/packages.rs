@@ -13,10 +13,11 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 
 use crate::real_layers::{
-    Interpreter, Root, five, flattened_requests_old, gems_for, printed, project, real, runtime_or,
+    Interpreter, Root, five, flattened_requests_old, gems_for, printed, real, runtime_or,
 };
 use crate::support::command::{Finished, Sandbox, skip_without};
 use crate::support::machine::tool;
+use crate::support::project::output;
 use crate::support::zip::{Entry, archive, file, link};
 
 fn list<P: AsRef<Path>>(sandbox: &Sandbox, layers: &[P], more: &[&str]) -> Finished {
@@ -945,7 +946,7 @@ print('\\n'.join(errors) or 'valid')
 
     #[test]
     fn it_is_valid_and_names_what_the_root_holds() {
-        let schemas = project("target/judges/cyclonedx/cyclonedx/schema/_res");
+        let schemas = output("judges/cyclonedx/cyclonedx/schema/_res");
         if !schemas.exists() {
             eprintln!("skipped: scripts/judges fetches the schema of CycloneDX");
             return;

@@ -10,12 +10,12 @@ use std::fs;
 use std::io::{Cursor, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use crate::support::command::{Sandbox, skip_without};
-use crate::support::machine::{project, script, tool};
+use crate::support::machine::tool;
+use crate::support::project::{output, project, run_script};
 use crate::support::tree::{DOS_EPOCH, Node, Tree};
 use crate::support::zip::{FAT, UNIX, archive, crc32, directory, file};
 
@@ -112,12 +112,7 @@ fn shell(line: &str, directory: &Path, variables: &[(&str, &Path)]) -> Result<St
     bash.args(["-euo", "pipefail", "-c", line])
         .current_dir(directory)
         .envs(variables.iter().copied());
-    said_by(line, &mut bash)
-}
-
-/// What a command said, on standard output if it succeeded.
-fn said_by(line: &str, command: &mut Command) -> Result<String, String> {
-    let output = command.output().expect("it can be started");
+    let output = bash.output().expect("it can be started");
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() {
         Ok(said(&output.stdout))
@@ -442,7 +437,7 @@ mod made_here {
         let variables = [
             ("OUT", archive.clone()),
             ("PACKERS", project("tests/it/packers")),
-            ("NODE_PATH", project("target/packers/node_modules")),
+            ("NODE_PATH", output("packers/node_modules")),
         ];
         let variables: Vec<_> = variables
             .iter()
@@ -798,7 +793,7 @@ mod made_here {
 
     /// The packages of Node's registry, at hand.
     fn node_packers() {
-        if let Err(why) = said_by("scripts/packers", &mut script("scripts/packers")) {
+        if let Err(why) = run_script("packers", &[]) {
             panic!("the packers of Node could not be installed: {why}");
         }
     }
@@ -876,11 +871,8 @@ mod real {
     /// Real wheels and jars, downloaded where they are not there yet: thirty, or with `SLASHOPT_TEST_FULL=1` every one.
     fn archives() -> Vec<PathBuf> {
         let is_full = std::env::var_os("SLASHOPT_TEST_FULL").is_some_and(|value| value == "1");
-        let mut wheels = script("scripts/wheels");
-        if !is_full {
-            wheels.arg("--sample");
-        }
-        let paths = said_by("scripts/wheels", &mut wheels)
+        let arguments: &[&str] = if is_full { &[] } else { &["--sample"] };
+        let paths = run_script("wheels", arguments)
             .unwrap_or_else(|why| panic!("the real archives could not be downloaded: {why}"));
         paths.lines().map(PathBuf::from).collect()
     }

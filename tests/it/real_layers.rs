@@ -14,17 +14,13 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use crate::support::command::{Sandbox, skip_without};
-use crate::support::machine::{PATH, script, tool};
+use crate::support::machine::{PATH, tool};
+use crate::support::project::{output, program, project, run_script};
 use crate::support::shown;
 use crate::support::tree::{DOS_EPOCH, Node, Tree};
 use crate::support::zip::{archive, crc32, file, link};
 
-/// The program under test.
-const SLASHOPT: &str = env!("CARGO_BIN_EXE_slashopt");
-
 // ---- where the layers are -----------------------------------------------------------------------------------------------------
-
-pub(crate) use crate::support::machine::project;
 
 /// The directory of the real layers, all of them built.
 #[track_caller]
@@ -33,28 +29,17 @@ fn real_layers() -> PathBuf {
     if let Err(why) = BUILT.get_or_init(build_real_layers) {
         panic!("the real layers cannot be built: {why}");
     }
-    project("target/real-layers")
+    output("real-layers")
 }
 
 /// Builds the layers that are missing, which takes the network and about a minute if all are.
 fn build_real_layers() -> Result<(), String> {
-    let run = |argument: Option<&str>| {
-        let output = script("scripts/real-layers")
-            .args(argument)
-            .output()
-            .map_err(|error| format!("scripts/real-layers: {error}"))?;
-        if output.status.success() {
-            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-        } else {
-            Err(described(&output))
-        }
-    };
-    let directory = project("target/real-layers");
-    let names = run(Some("--list"))?;
+    let directory = output("real-layers");
+    let names = run_script("real-layers", &["--list"])?;
     let mut files: Vec<String> = names.lines().map(|name| format!("{name}.zip")).collect();
     files.push("five.list".to_owned());
     if files.iter().any(|name| !directory.join(name).exists()) {
-        run(None)?;
+        run_script("real-layers", &[])?;
     }
     Ok(())
 }
@@ -392,7 +377,7 @@ fn a_stack_is_what_bsdtar_makes_of_it_layer_by_layer() {
 
 /// Standard output of `slashopt` for layers, with more arguments before and after them.
 fn slashopt(before: &[&str], layers: &[PathBuf], after: &[&str]) -> Vec<u8> {
-    let mut command = tool(SLASHOPT);
+    let mut command = tool(program());
     printed_bytes(command.args(before).args(layers).args(after))
 }
 
@@ -531,7 +516,7 @@ impl Root {
     /// The variables, separated by NUL.
     #[track_caller]
     fn variables(&self, more: &[&str]) -> Vec<(String, String)> {
-        let mut command = tool(SLASHOPT);
+        let mut command = tool(program());
         let variables = command
             .args(self.env_arguments(more))
             .args(["--format", "null"]);
@@ -556,7 +541,7 @@ impl Root {
             .current_dir(self.task());
         // As documented. No argument has a quote in it.
         let arguments = self.env_arguments(&["--runtime", runtime]);
-        let quoted: Vec<String> = std::iter::once(OsString::from(SLASHOPT))
+        let quoted: Vec<String> = std::iter::once(OsString::from(program()))
             .chain(arguments)
             .map(|argument| format!("'{}'", argument.display()))
             .collect();
@@ -659,7 +644,7 @@ impl Interpreter {
 
 /// The runtime of the interpreter's version if Lambda has or had it, else another one.
 pub(crate) fn runtime_or(wanted: String, otherwise: &str) -> String {
-    let mut command = tool(SLASHOPT);
+    let mut command = tool(program());
     let status = command.args(["env", "--root", "/", "--quiet", "--runtime", &wanted]);
     let is_known = status
         .output()

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::real_layers::real;
 use crate::support::command::{Sandbox, skip_without};
-use crate::support::machine::{PATH, project, script, tool};
+use crate::support::machine::{PATH, tool};
+use crate::support::project::{output, program, run_script};
 use crate::support::runtime_api::RuntimeApi;
 
 /// A function that is being served; it ends with the value.
@@ -24,15 +25,9 @@ impl Drop for Function {
 
 /// Installs a runtime client.
 fn client(kind: &str) {
-    let installed = script("scripts/runtime-clients")
-        .arg(kind)
-        .output()
-        .expect("a script can be started");
-    assert!(
-        installed.status.success(),
-        "the runtime client could not be installed: {}",
-        String::from_utf8_lossy(&installed.stderr)
-    );
+    if let Err(why) = run_script("runtime-clients", &[kind]) {
+        panic!("the runtime client could not be installed: {why}");
+    }
 }
 
 /// Starts a runtime client with layers and a function in the sandbox's `work`.
@@ -43,7 +38,7 @@ fn serve(
     layers: &[&str],
     command: &[&OsStr],
 ) -> Function {
-    let child = tool(env!("CARGO_BIN_EXE_slashopt"))
+    let child = tool(program())
         .arg("exec")
         .args(layers.iter().map(|name| real(name)))
         .args(["--runtime", runtime, "--task-root"])
@@ -89,7 +84,7 @@ fn awslambdaric_serves_a_handler_that_imports_from_the_layers() {
     )
     .expect("the handler is written");
     let api = RuntimeApi::start([r#"{"a": 1, "b": 2}"#, r#"{"fail": "on purpose"}"#]);
-    let python = project("target/runtime-clients/python/bin/python");
+    let python = output("runtime-clients/python/bin/python");
     let _function = serve(
         &sandbox,
         &api,
@@ -141,7 +136,7 @@ fn aws_lambda_ric_serves_a_handler_that_imports_from_the_layers() {
     )
     .expect("the handler is written");
     let api = RuntimeApi::start([r#"{"a": 20, "b": 22}"#]);
-    let entry = project("target/runtime-clients/node/node_modules/aws-lambda-ric/bin/index.mjs");
+    let entry = output("runtime-clients/node/node_modules/aws-lambda-ric/bin/index.mjs");
     let _function = serve(
         &sandbox,
         &api,

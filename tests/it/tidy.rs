@@ -199,6 +199,7 @@ const OF_THE_MACHINE: [(&str, &str, &[&str]); 8] = [
         "variables of the caller are no matter, but for those by which a test is asked for more, or speaks to itself",
         &[
             "support/machine.rs",
+            "support/project.rs",
             "cache_life.rs",
             "flatten.rs",
             "packers.rs",

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::check::{checked, stack};
 use crate::support::command::{Sandbox, skip_without, without_colours};
 use crate::support::machine::tool;
+use crate::support::project::output;
 use crate::support::zip::{Archive, archive, file, link};
 
 /// A layer that breaks rules of each severity, and one that overrides part of it.
@@ -208,8 +209,7 @@ fn sarif_points_at_the_rule_and_the_layer() {
 /// The schema of OASIS, as `scripts/judges` has fetched it, and Python's validator for it.
 #[test]
 fn the_schema_of_oasis_accepts_the_log() {
-    let schema =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("target/judges/sarif-schema-2.1.0.json");
+    let schema = output("judges/sarif-schema-2.1.0.json");
     if !schema.exists() {
         eprintln!(
             "skipped: there is no {}: run scripts/judges",

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::machine::{PATH, path, scratch, tool};
+use super::project::program;
 use super::tree::Tree;
 use super::zip::Archive;
 
@@ -200,7 +201,7 @@ impl Invocation<'_> {
         let program = if self.is_nobody || self.is_copy {
             program_for_nobody(self.sandbox)
         } else {
-            PathBuf::from(env!("CARGO_BIN_EXE_slashopt"))
+            PathBuf::from(program())
         };
         // The umask belongs to the process, and this process runs other tests: a shell sets it for the command alone. What dies of
         // a signal leaves no core among the files that a test looks at.
@@ -254,7 +255,7 @@ fn program_for_nobody(sandbox: &Sandbox) -> PathBuf {
         // By another process: a descriptor of ours that may write it would be inherited by whatever another test starts
         // at that moment, and a file that somebody may write cannot be executed.
         let installed = tool("install")
-            .args(["-m", "0755", env!("CARGO_BIN_EXE_slashopt")])
+            .args(["-m", "0755", program()])
             .arg(&copy)
             .status();
         assert!(

@@ -11,24 +11,6 @@ use std::sync::{Arc, Once};
 /// Where the programs under test, and what stands in front of them, look for commands.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// Beginnings of the variables by which a machine says how it reaches its package registries, in capitals.
-const NETWORK: [&str; 14] = [
-    "ALL_PROXY",
-    "CARGO",
-    "CURL_CA",
-    "DEBIAN_FRONTEND",
-    "HOME",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "NODE_EXTRA_CA_CERTS",
-    "NO_PROXY",
-    "NPM_CONFIG_",
-    "PIP_",
-    "REQUESTS_CA_BUNDLE",
-    "RUSTUP",
-    "SSL_CERT",
-];
-
 /// A program of this machine, found by the caller's `PATH`, with a few variables of ours and none of the caller's.
 pub(crate) fn tool(program: impl AsRef<OsStr>) -> Command {
     settle();
@@ -41,21 +23,6 @@ pub(crate) fn tool(program: impl AsRef<OsStr>) -> Command {
         .env("LC_ALL", "C.UTF-8")
         .env("TZ", "UTC");
     command
-}
-
-/// A script of this project, such as `scripts/packers`. It may fetch something, so that it also gets to know how.
-pub(crate) fn script(name: &str) -> Command {
-    let mut command = tool(project(name));
-    command.envs(std::env::vars_os().filter(|(name, _)| {
-        let name = name.to_string_lossy().to_ascii_uppercase();
-        NETWORK.iter().any(|beginning| name.starts_with(beginning))
-    }));
-    command
-}
-
-/// A path in this project.
-pub(crate) fn project(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 /// An empty temporary directory that everybody may enter, with a path without links.

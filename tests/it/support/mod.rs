@@ -9,6 +9,7 @@
 pub(crate) mod bare;
 pub(crate) mod command;
 pub(crate) mod machine;
+pub(crate) mod project;
 pub(crate) mod readers;
 pub(crate) mod restricted;
 pub(crate) mod runtime_api;

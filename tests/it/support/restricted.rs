@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::command::Sandbox;
 use super::machine::tool;
+use super::project::program;
 
 /// Installs a filter that answers chosen system calls with an error, and runs a command under it. Arguments: `NAME=ERRNO`, then
 /// `--`, then the command.
@@ -121,7 +122,7 @@ exec "$@"
 /// A machine that has nothing at `/var` but what these commands of the shell make there: no function, no runtime of Lambda, and
 /// nothing that stays. Only root can make one. The program and the sandbox are there also where the machine has them below `/var`.
 pub(crate) fn with_its_own_var(sandbox: &Sandbox, prepare: &str) -> Vec<OsString> {
-    let program = Path::new(env!("CARGO_BIN_EXE_slashopt"));
+    let program = Path::new(program());
     let program = program.parent().expect("it lies in a folder");
     let mut all = words(["unshare", "--mount", "sh", "-c", WITHOUT_VAR, "sh", prepare]);
     all.push(program.into());

@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use super::command::{Invocation, Sandbox};
-use super::machine::{script, tool};
+use super::machine::tool;
+use super::project::{program, script};
 
 /// The server of this process. It ends when its standard input does, which nobody closes before the process ends.
 struct Server {
@@ -18,7 +19,7 @@ struct Server {
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let mut process = script("scripts/s3-server")
+        let mut process = script("s3-server")
             .arg("serve")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -69,7 +70,7 @@ impl Bucket {
 
     /// The same, to be started and left running.
     pub(crate) fn process<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
-        let mut command = tool(env!("CARGO_BIN_EXE_slashopt"));
+        let mut command = tool(program());
         command
             .args(arguments)
             .envs(self.variables())

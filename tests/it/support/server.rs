@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::command::Sandbox;
-use super::machine::{PATH, project, script, tool};
+use super::machine::{PATH, tool};
+use super::project::{output, program, run_script};
 
 /// A server of its own; it ends with the value.
 pub(crate) struct Server {
@@ -38,7 +39,7 @@ impl Server {
         arguments: impl IntoIterator<Item = A>,
         variables: &[(&str, &str)],
     ) -> Self {
-        let mut child = tool(env!("CARGO_BIN_EXE_slashopt"))
+        let mut child = tool(program())
             .args(["registry", "serve", "--listen", "127.0.0.1:0"])
             .args(arguments)
             .current_dir(sandbox.work())
@@ -191,14 +192,8 @@ impl Answer {
 /// Installs AWS's clients of one kind; where they are.
 #[track_caller]
 pub(crate) fn aws_clients(kind: &str) -> PathBuf {
-    let installed = script("scripts/aws-clients")
-        .arg(kind)
-        .output()
-        .expect("a script can be started");
-    assert!(
-        installed.status.success(),
-        "the clients could not be installed: {}",
-        String::from_utf8_lossy(&installed.stderr)
-    );
-    project("target/aws-clients").join(kind)
+    if let Err(why) = run_script("aws-clients", &[kind]) {
+        panic!("the clients could not be installed: {why}");
+    }
+    output("aws-clients").join(kind)
 }
