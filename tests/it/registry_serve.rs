@@ -341,6 +341,35 @@ fn without_keys_it_listens_where_nobody_else_can_come_from() {
 }
 
 #[test]
+fn without_keys_no_web_page_can_publish_or_delete() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&sandbox, NOTHING);
+    publish(&server, "deps", &layer("1"));
+    let versions = format!("{LAYERS}/deps/versions");
+    let body = publication(&layer("2"));
+    // What `fetch` sends without asking first, with what a browser adds to it.
+    for headers in [
+        "Origin: https://page.example\r\nContent-Type: text/plain\r\n",
+        "Origin: null\r\nContent-Type: text/plain\r\n",
+        "Sec-Fetch-Site: cross-site\r\n",
+    ] {
+        for (method, path) in [("POST", &versions), ("DELETE", &format!("{versions}/1"))] {
+            let answer = server.request(method, path, headers, &body);
+            let code = answer.header("x-amzn-errortype");
+            let what = format!("{method} {headers}");
+            assert_eq!(
+                (answer.status, code),
+                (403, Some("AccessDeniedException")),
+                "{what}"
+            );
+        }
+    }
+    let listed = server.request("GET", &versions, "", b"").json();
+    assert_eq!(listed["LayerVersions"].as_array().map(Vec::len), Some(1));
+    assert_eq!(listed["LayerVersions"][0]["Version"], 1);
+}
+
+#[test]
 fn nothing_that_comes_is_answered_with_a_fault_of_the_servers() {
     let sandbox = Sandbox::new();
     let server = Server::start(&sandbox, NOTHING);

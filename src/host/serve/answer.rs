@@ -88,6 +88,15 @@ async fn operate(
         return Err(not_ours(head).into());
     };
 
+    if registry.keys.is_empty() && is_from_a_web_page(&head.headers) {
+        ignore(body).await;
+        return Err(ApiError::new(
+            Code::AccessDenied,
+            "This registry verifies no signatures, so it answers no web pages: serve it with --keys",
+        )
+        .into());
+    }
+
     let headers: Vec<(&str, &[u8])> = head
         .headers
         .iter()
@@ -135,6 +144,15 @@ async fn operate(
     let (fields, spool) = taken.into_fields(&call)?;
     let request = Request::judge(call, fields, &caller)?;
     perform(registry, request, spool, &caller, head).await
+}
+
+/// Whether a browser sends a request for a page of another origin. It says so itself, and no page can keep it from that: `Origin` stands in
+/// every request but for plain reading, whose answer the page cannot see (*Fetch Standard* 3.2).
+fn is_from_a_web_page(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ORIGIN)
+        || headers
+            .get("sec-fetch-site")
+            .is_some_and(|site| site == "cross-site" || site == "same-site")
 }
 
 async fn perform(
