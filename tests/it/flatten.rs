@@ -512,6 +512,69 @@ fn whatever_call_fails_there_is_the_old_archive_or_the_new_one_and_nothing_else(
 }
 
 #[test]
+#[cfg(feature = "read-back")]
+fn an_archive_that_is_not_what_was_written_does_not_appear() {
+    let sandbox = sandbox_with_two_layers();
+    if skip_without_strace(&sandbox) {
+        return;
+    }
+    sandbox.mkdir("directory", 0o755);
+    // More than is written at once, and cannot be deflated: so another byte of it is neither of a header nor of a stream's end.
+    sandbox.write("directory/large", noise(5 << 20));
+    sandbox.archive("3.zip", &archive([file("noise", noise(3 << 20))]));
+    for command in [
+        &["flatten", "1.zip", "2.zip", "3.zip", "--threads", "1"][..],
+        &["pack", "directory", "--threads", "1"],
+    ] {
+        let command = [command, &["--output", "new.zip"]].concat();
+        sandbox.slashopt(&command).success();
+        let good = fs::read(sandbox.path("new.zip")).unwrap();
+        let mut noticed = 0;
+        for change in ["poke_enter=@arg2=aa55aa55", "retval=1"] {
+            for number in 1..20 {
+                sandbox.write("new.zip", "the old one");
+                let before = sandbox.everything().paths();
+                let finished = sandbox
+                    .command(&command)
+                    .under(injected("write", change, &number.to_string()))
+                    .run();
+                let found = fs::read(sandbox.path("new.zip")).unwrap();
+                let what = format!("{command:?}: {change} {number}");
+                assert_eq!(sandbox.everything().paths(), before, "{what}\n{finished}");
+                if found == b"the old one" {
+                    noticed += 1;
+                    finished
+                        .status(4)
+                        .stderr_contains("the archive: cannot read it back: ");
+                } else {
+                    assert!(
+                        found == good,
+                        "{what}: what appeared is damaged\n{finished}"
+                    );
+                }
+            }
+        }
+        assert!(
+            noticed > 2,
+            "{command:?}: hardly anything was noticed: {noticed}"
+        );
+    }
+}
+
+/// Bytes that no method makes smaller.
+#[cfg(feature = "read-back")]
+fn noise(count: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        state.to_be_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
+#[test]
 fn a_signal_leaves_the_old_archive_and_ends_as_a_signal() {
     let sandbox = sandbox_with_two_layers();
     if skip_without_strace(&sandbox) {

@@ -114,6 +114,8 @@ impl Assembly<'_> {
             (one, a.entry.as_ref()).cmp(&(other, b.entry.as_ref()))
         });
         let bytes = queue.finish()?;
+        #[cfg(feature = "read-back")]
+        super::read_back::read_back(file, self.plan, self.pool, self.interrupt)?;
         Ok(Assembled { bytes, admitted })
     }
 

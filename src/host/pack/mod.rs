@@ -7,3 +7,5 @@ pub mod ignore_file;
 pub mod output;
 pub mod python;
 mod queue;
+#[cfg(feature = "read-back")]
+mod read_back;
