@@ -10,6 +10,7 @@ use crate::archive::{Archive, Refusal, Strictness};
 use crate::entry::{Kind, Object};
 use crate::path::LayerPath;
 pub use listing::Listing;
+use listing::SPECIAL;
 pub(crate) use tree::NameHasher;
 use tree::{Grown, LayerNode, NO_ENTRY, Names, grow};
 
@@ -190,26 +191,30 @@ impl Layer {
         (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).map(LayerNodeId)
     }
 
-    fn node(&self, id: LayerNodeId) -> Option<&LayerNode> {
-        self.nodes.get(id.0 as usize)
+    #[track_caller]
+    fn node(&self, id: LayerNodeId) -> &LayerNode {
+        let Some(node) = self.nodes.get(id.0 as usize) else {
+            panic!(
+                "node {} was asked for in a layer of {} nodes (`{}`)",
+                id.0,
+                self.nodes.len(),
+                self.source
+            );
+        };
+        node
     }
 
     /// The directory that a node lies in; the root lies in itself.
     pub(crate) fn parent(&self, id: LayerNodeId) -> LayerNodeId {
-        LayerNodeId(self.node(id).map_or(0, |node| node.parent))
+        LayerNodeId(self.node(id).parent)
     }
 
     /// The last component of a node's path; empty for the root.
     pub(crate) fn name(&self, id: LayerNodeId) -> &[u8] {
-        let Some(node) = self.node(id) else {
-            return &[];
-        };
-        let (start, stop) = (
-            node.name_start as usize,
-            node.name_start as usize + usize::from(node.name_bytes),
-        );
+        let node = self.node(id);
+        let start = node.name_start as usize;
         // An implied directory's name stands in the name of the entry that implied it.
-        self.names().buffer().get(start..stop).unwrap_or_default()
+        &self.names().buffer()[start..start + usize::from(node.name_bytes)]
     }
 
     fn names(&self) -> &dyn Names {
@@ -221,53 +226,43 @@ impl Layer {
 
     /// A keyed hash of the node's whole path, the same in every layer of a stack.
     pub(crate) fn path_hash(&self, id: LayerNodeId) -> u64 {
-        self.node(id).map_or(0, |node| node.path_hash)
+        self.node(id).path_hash
     }
 
     /// The entry behind a node; `None` for an implied directory.
     pub fn entry_of(&self, id: LayerNodeId) -> Option<u32> {
-        self.node(id)
-            .map(|node| node.entry)
-            .filter(|&entry| entry != NO_ENTRY)
+        Some(self.node(id).entry).filter(|&entry| entry != NO_ENTRY)
     }
 
     /// What the node is, without the rest of its object.
     pub fn kind(&self, id: LayerNodeId) -> Kind {
-        self.node(id).map_or(Kind::Directory, |node| node.kind)
+        self.node(id).kind
     }
 
     /// The object at a node.
     pub fn object(&self, id: LayerNodeId) -> Object {
         self.entry_of(id)
-            .and_then(|entry| self.names().object(entry))
-            .unwrap_or(Object::IMPLIED)
+            .map_or(Object::IMPLIED, |entry| self.names().object(entry))
     }
 
     /// The set-user-ID, set-group-ID and sticky bits that the layer gave the object at a node; its mode has none.
     pub fn special_bits(&self, id: LayerNodeId) -> u16 {
-        const SPECIAL: u16 = 0o7000;
         let Some(entry) = self.entry_of(id) else {
             return 0;
         };
         match &self.form {
             LayerForm::Archive(archive) => archive
-                .entries()
-                .get(entry as usize)
-                .and_then(|entry| entry.unix_mode)
+                .entry(entry)
+                .unix_mode
                 .map_or(0, |mode| mode & SPECIAL),
-            LayerForm::Directory(listing) => {
-                listing.special.get(&entry).map_or(0, |mode| mode & SPECIAL)
-            }
+            LayerForm::Directory(listing) => listing.special_bits(entry),
         }
     }
 
     /// Whether an archive gave the object at a node no mode at all, as those do that are packed on Windows.
     pub fn has_no_mode(&self, id: LayerNodeId) -> bool {
         match (&self.form, self.entry_of(id)) {
-            (LayerForm::Archive(archive), Some(entry)) => archive
-                .entries()
-                .get(entry as usize)
-                .is_some_and(|entry| entry.unix_mode.is_none()),
+            (LayerForm::Archive(archive), Some(entry)) => archive.entry(entry).unix_mode.is_none(),
             _ => false,
         }
     }
@@ -379,5 +374,43 @@ impl LayerStack {
     /// Whether there is no layer at all.
     pub const fn is_empty(&self) -> bool {
         self.layers.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn empty_layer(source: &str, hasher: &NameHasher) -> Layer {
+        Layer::from_listing(source.to_owned(), Listing::default(), hasher).unwrap()
+    }
+
+    #[test]
+    #[should_panic(expected = "layer 2 (`b`) was made with the hasher of another stack")]
+    fn a_layer_that_another_stacks_hasher_made_is_a_bug() {
+        let (ours, theirs) = (NameHasher::new(), NameHasher::new());
+        let layers = vec![empty_layer("a", &ours), empty_layer("b", &theirs)];
+        LayerStack::new(layers, ours);
+    }
+
+    #[test]
+    #[should_panic(expected = "layer 3 was asked for in a stack of 1")]
+    fn the_id_of_another_stacks_layer_is_a_bug() {
+        let hasher = NameHasher::new();
+        LayerStack::new(vec![empty_layer("a", &hasher)], hasher).layer(LayerId(2));
+    }
+
+    #[test]
+    #[should_panic(expected = "node 7 was asked for in a layer of 1 nodes (`a`)")]
+    fn the_id_of_another_layers_node_is_a_bug() {
+        empty_layer("a", &NameHasher::new()).kind(LayerNodeId(7));
+    }
+
+    #[test]
+    #[should_panic(expected = "object 0 was asked for in a listing of 0")]
+    fn the_index_of_another_listings_object_is_a_bug() {
+        Listing::default().entry(0);
     }
 }

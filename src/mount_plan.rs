@@ -114,11 +114,8 @@ fn with_ancestors(tree: &MergedTree<'_>, directories: Vec<NodeId>) -> Vec<Vec<No
             if levels.len() <= level {
                 levels.push(Vec::new());
             }
-            if let (Some(level), Some(seen @ false)) =
-                (levels.get_mut(level), seen.get_mut(node.index()))
-            {
-                *seen = true;
-                level.push(node);
+            if !std::mem::replace(&mut seen[node.index()], true) {
+                levels[level].push(node);
             }
         }
     }

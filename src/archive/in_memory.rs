@@ -33,7 +33,7 @@ impl<'b> ArchiveInMemory<'b> {
     /// Reads the first bytes of entry `index`, as many as there is room for; how many there are. Nothing behind them is
     /// inflated, and no checksum is compared. `inflate` is of raw deflate, and may have been used before.
     pub(crate) fn read(&self, index: u32, room: &mut [u8], inflate: &mut Inflate) -> Option<usize> {
-        let entry = self.archive.entries().get(index as usize)?;
+        let entry = self.archive.entry(index);
         let local = self
             .bytes
             .get(usize::try_from(entry.header_offset).ok()?..)?;

@@ -152,10 +152,33 @@ impl Archive {
         &self.entries
     }
 
+    /// One of [`Archive::entries`].
+    ///
+    /// # Panics
+    ///
+    /// The archive has fewer: the index is that of an entry of another one.
+    #[track_caller]
+    pub fn entry(&self, index: u32) -> &Entry {
+        let Some(entry) = self.entries.get(index as usize) else {
+            let count = self.entries.len();
+            panic!("entry {index} was asked for in an archive of {count}");
+        };
+        entry
+    }
+
     /// The name of one of [`Archive::entries`] as the archive gives it.
+    ///
+    /// # Panics
+    ///
+    /// The entry is one of another archive, and its name lies beyond this one's directory.
+    #[track_caller]
     pub fn name(&self, entry: &Entry) -> &[u8] {
         let (start, bytes) = entry.name_place();
-        self.directory.get(start..start + bytes).unwrap_or_default()
+        let Some(name) = self.directory.get(start..start + bytes) else {
+            let length = self.directory.len();
+            panic!("a name at {start} was asked for in a central directory of {length} bytes");
+        };
+        name
     }
 
     /// The central directory, which says all there is to know but the bytes of the data: their CRC-32 stands for them.
@@ -170,9 +193,6 @@ impl Archive {
 
     /// A refusal that names one of the entries.
     pub(crate) fn refusal(&self, rule: Rule, index: u32) -> Refusal {
-        match self.entries.get(index as usize) {
-            Some(entry) => Refusal::entry(rule, index, self.name(entry)),
-            None => Refusal::archive(rule),
-        }
+        Refusal::entry(rule, index, self.name(self.entry(index)))
     }
 }

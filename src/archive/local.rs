@@ -38,9 +38,7 @@ impl Archive {
     /// The rule that is broken.
     pub fn judge_local(&self, index: u32, bytes: &[u8]) -> Result<LocalEntry, Refusal> {
         let mut admitted = Vec::new();
-        let Some(entry) = self.entries().get(index as usize) else {
-            return Err(Refusal::archive(Rule::LocalSignature));
-        };
+        let entry = self.entry(index);
         let refuse = |rule| Refusal::entry(rule, index, self.name(entry));
         let header = LocalHeader::parse(bytes).ok_or_else(|| refuse(Rule::LocalSignature))?;
         let mut admit = |rule| refuse(rule).admit(self.strictness(), &mut admitted);
@@ -84,9 +82,7 @@ impl Archive {
         rest_bytes: u64,
     ) -> Result<Vec<Refusal>, Refusal> {
         let mut admitted = Vec::new();
-        let Some(entry) = self.entries().get(index as usize) else {
-            return Ok(admitted);
-        };
+        let entry = self.entry(index);
         // The ordinary case, and by far the most common one: nothing at all.
         if rest_bytes == 0 && entry.flags & flag::DATA_DESCRIPTOR == 0 {
             return Ok(admitted);

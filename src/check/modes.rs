@@ -102,10 +102,8 @@ function may change its user, and the programs that make layers into roots, this
     needs_runtime: false,
     judge: |subject, findings| {
         for origin in Subject::contents(subject.stack) {
-            let bits = subject
-                .stack
-                .get(origin.layer)
-                .map_or(0, |layer| layer.special_bits(origin.node));
+            let layer = subject.stack.layer(origin.layer);
+            let bits = layer.special_bits(origin.node);
             let what = match (bits & 0o4000 != 0, bits & 0o2000 != 0) {
                 (false, false) => continue,
                 (true, false) => "set-user-ID",
@@ -122,20 +120,13 @@ function may change its user, and the programs that make layers into roots, this
 };
 
 fn path_of(subject: &Subject<'_>, origin: Origin) -> crate::path::LayerPath {
-    subject
-        .stack
-        .get(origin.layer)
-        .map(|layer| layer.path(origin.node))
-        .unwrap_or_default()
+    subject.stack.layer(origin.layer).path(origin.node)
 }
 
 /// The mode in words that say where it comes from.
 pub(super) fn mode_of(subject: &Subject<'_>, origin: Origin) -> String {
-    if subject
-        .stack
-        .get(origin.layer)
-        .is_some_and(|layer| layer.has_no_mode(origin.node))
-    {
+    let layer = subject.stack.layer(origin.layer);
+    if layer.has_no_mode(origin.node) {
         "the archive gives it no mode".to_owned()
     } else {
         format!("its mode is {}", subject.tree.object_of(origin).mode)

@@ -133,9 +133,7 @@ are of no use; they count against the quota and make every archive different.",
 
 /// Whether it lies below a folder that macOS adds to archives.
 fn is_below(subject: &Subject<'_>, origin: Origin) -> bool {
-    let Some(layer) = subject.stack.get(origin.layer) else {
-        return false;
-    };
+    let layer = subject.stack.layer(origin.layer);
     let mut at = origin.node;
     while at != LayerNodeId::ROOT {
         at = layer.parent(at);

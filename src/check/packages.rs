@@ -71,14 +71,10 @@ metadata of both say that both are installed. Nothing in Lambda removes them.",
             return;
         };
         for set in packages.contested() {
-            let Some(winner) = set.winner.and_then(|id| packages.get(id)) else {
+            let Some(winner) = set.winner.map(|id| packages.package(id)) else {
                 continue;
             };
-            for (id, loser) in set
-                .members
-                .iter()
-                .filter_map(|&id| Some((id, packages.get(id)?)))
-            {
+            for (id, loser) in set.members.iter().map(|&id| (id, packages.package(id))) {
                 // The same version twice is no mixture: some of its files were left out of one of them.
                 let is_same = loser.version.is_some() && loser.version == winner.version;
                 let left = || set.leftovers.iter().filter(move |left| left.package == id);
@@ -89,9 +85,9 @@ metadata of both say that both are installed. Nothing in Lambda removes them.",
                 let first = left()
                     .find(|left| !left.is_metadata)
                     .or_else(|| left().next())
-                    .and_then(|left| {
-                        let layer = subject.stack.get(left.file.layer)?;
-                        Some(layer.path(left.file.node))
+                    .map(|left| {
+                        let layer = subject.stack.layer(left.file.layer);
+                        layer.path(left.file.node)
                     });
                 let what = match code {
                     0 => "its metadata".to_owned(),
@@ -119,7 +115,7 @@ metadata of both say that both are installed. Nothing in Lambda removes them.",
 };
 
 fn members<'p>(packages: &'p Packages, set: &'p PackageSet) -> impl Iterator<Item = &'p Package> {
-    set.members.iter().filter_map(|&id| packages.get(id))
+    set.members.iter().map(|&id| packages.package(id))
 }
 
 pub(super) fn described(package: &Package) -> String {

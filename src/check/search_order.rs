@@ -26,7 +26,7 @@ a name, that comes first: the older version is loaded, whatever the order of the
                 set.ecosystem,
                 Ecosystem::Python | Ecosystem::Node | Ecosystem::Java
             );
-            let Some(winner) = set.winner.and_then(|id| packages.get(id)) else {
+            let Some(winner) = set.winner.map(|id| packages.package(id)) else {
                 continue;
             };
             let is_passed_over = |package: &&Package| {
@@ -37,7 +37,7 @@ a name, that comes first: the older version is loaded, whatever the order of the
                     && package.version != winner.version
                     && (package.folder != winner.folder || set.ecosystem == Ecosystem::Java)
             };
-            let members = set.members.iter().filter_map(|&id| packages.get(id));
+            let members = set.members.iter().map(|&id| packages.package(id));
             for package in members
                 .filter(|_| is_of_language && !winner.is_private)
                 .filter(is_passed_over)

@@ -42,8 +42,8 @@ impl Explanation {
                         .iter()
                         .all(|loser| sets(loser).contains(set))
             });
-            if let Some(counts) = set.and_then(|set| explanation.counts.get_mut(set)) {
-                *counts.of_mut(collision.class) += 1;
+            if let Some(set) = set {
+                *explanation.counts[set].of_mut(collision.class) += 1;
             }
             explanation.set_of.push(set);
         }
@@ -64,7 +64,7 @@ fn owners(packages: &Packages) -> HashMap<Origin, Vec<usize>> {
         if !set.is_contested() {
             continue;
         }
-        for package in set.members.iter().filter_map(|&id| packages.get(id)) {
+        for package in set.members.iter().map(|&id| packages.package(id)) {
             for file in files(package) {
                 let sets = owners.entry(file).or_default();
                 if sets.last() != Some(&index) {
@@ -83,7 +83,7 @@ fn files(package: &Package) -> impl Iterator<Item = Origin> + '_ {
 }
 
 fn is_harmless(set: &PackageSet, packages: &Packages, lost_nothing: &HashSet<Origin>) -> bool {
-    let Some(winner) = set.winner.and_then(|winner| packages.get(winner)) else {
+    let Some(winner) = set.winner.map(|winner| packages.package(winner)) else {
         return false;
     };
     set.state == State::Clean
@@ -91,7 +91,7 @@ fn is_harmless(set: &PackageSet, packages: &Packages, lost_nothing: &HashSet<Ori
             .members
             .iter()
             .filter(|&&id| set.winner != Some(id))
-            .filter_map(|&id| packages.get(id))
+            .map(|&id| packages.package(id))
             .all(|loser| {
                 loser.version == winner.version
                     && files(loser).all(|file| lost_nothing.contains(&file))

@@ -73,7 +73,7 @@ pub fn explained_files(
 }
 
 fn files<'i>(packages: &Packages, ids: impl Iterator<Item = &'i PackageId>) -> HashSet<Origin> {
-    let packages = ids.filter_map(|&id| packages.get(id));
+    let packages = ids.map(|&id| packages.package(id));
     packages
         .flat_map(|package| {
             let layer = package.layer;
@@ -97,6 +97,6 @@ fn visible(packages: &Packages) -> BTreeMap<(Ecosystem, &str), Vec<PackageId>> {
 }
 
 fn versions<'p>(packages: &'p Packages, ids: &[PackageId]) -> BTreeSet<Option<&'p str>> {
-    let packages = ids.iter().filter_map(|&id| packages.get(id));
+    let packages = ids.iter().map(|&id| packages.package(id));
     packages.map(|package| package.version.as_deref()).collect()
 }

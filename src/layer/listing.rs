@@ -4,13 +4,16 @@ use std::collections::HashMap;
 
 use crate::entry::Object;
 
+/// The set-user-ID, set-group-ID and sticky bits.
+pub(super) const SPECIAL: u16 = 0o7000;
+
 /// What a directory holds that serves as a layer.
 #[derive(Debug, Default)]
 pub struct Listing {
     pub(super) names: Vec<u8>,
-    pub(super) entries: Vec<ListedEntry>,
+    entries: Vec<ListedEntry>,
     /// The modes of those that have set-id or sticky bits.
-    pub(super) special: HashMap<u32, u16>,
+    special: HashMap<u32, u16>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,9 +38,24 @@ impl Listing {
 
     /// Notes the whole Unix mode of an object, for what its [`Object`] does not keep.
     pub fn note_mode(&mut self, index: u32, unix_mode: u16) {
-        if unix_mode & 0o7000 != 0 {
+        if unix_mode & SPECIAL != 0 {
             self.special.insert(index, unix_mode);
         }
+    }
+
+    /// One of the objects.
+    #[track_caller]
+    pub(super) fn entry(&self, index: u32) -> &ListedEntry {
+        let Some(entry) = self.entries.get(index as usize) else {
+            let count = self.entries.len();
+            panic!("object {index} was asked for in a listing of {count}");
+        };
+        entry
+    }
+
+    /// The set-user-ID, set-group-ID and sticky bits of one of the objects.
+    pub(super) fn special_bits(&self, index: u32) -> u16 {
+        self.special.get(&index).map_or(0, |mode| mode & SPECIAL)
     }
 
     /// How many objects were added.

@@ -29,7 +29,7 @@ pub(super) trait Names {
     fn buffer(&self) -> &[u8];
     /// Where in the buffer the name of an entry stands, and its length.
     fn name_place(&self, index: u32) -> (usize, usize);
-    fn object(&self, index: u32) -> Option<Object>;
+    fn object(&self, index: u32) -> Object;
 
     fn judged_name(&self, index: u32) -> Result<JudgedName<'_>, NameError> {
         EntryName(self.name(index)).judge()
@@ -37,7 +37,7 @@ pub(super) trait Names {
 
     fn name(&self, index: u32) -> &[u8] {
         let (start, bytes) = self.name_place(index);
-        self.buffer().get(start..start + bytes).unwrap_or_default()
+        &self.buffer()[start..start + bytes]
     }
 }
 
@@ -47,15 +47,11 @@ impl Names for Archive {
     }
 
     fn name_place(&self, index: u32) -> (usize, usize) {
-        self.entries()
-            .get(index as usize)
-            .map_or((0, 0), crate::archive::Entry::name_place)
+        self.entry(index).name_place()
     }
 
-    fn object(&self, index: u32) -> Option<Object> {
-        self.entries()
-            .get(index as usize)
-            .map(crate::archive::Entry::object)
+    fn object(&self, index: u32) -> Object {
+        self.entry(index).object()
     }
 
     /// Archives are made of entries whose names were judged.
@@ -70,13 +66,12 @@ impl Names for Listing {
     }
 
     fn name_place(&self, index: u32) -> (usize, usize) {
-        self.entries
-            .get(index as usize)
-            .map_or((0, 0), |entry| (entry.name_start, entry.name_bytes))
+        let entry = self.entry(index);
+        (entry.name_start, entry.name_bytes)
     }
 
-    fn object(&self, index: u32) -> Option<Object> {
-        self.entries.get(index as usize).map(|entry| entry.object)
+    fn object(&self, index: u32) -> Object {
+        self.entry(index).object
     }
 }
 
@@ -104,7 +99,7 @@ pub(super) fn grow<N: Names>(
         let name = names
             .judged_name(index)
             .map_err(|error| refuse(Rule::Name(error)))?;
-        let object = names.object(index).unwrap_or(Object::IMPLIED);
+        let object = names.object(index);
         unzipped_bytes = unzipped_bytes.saturating_add(object.size);
         if let Err(rule) = builder.insert(name, index, object) {
             refuse(rule).admit(strictness, &mut admitted)?;
@@ -185,15 +180,11 @@ impl<'n, N: Names> TreeBuilder<'n, N> {
             return Ok(());
         };
         let place = self.place(last);
-        let Some(node) = self.nodes.get_mut(id as usize) else {
-            return Ok(());
-        };
+        let node = &mut self.nodes[id as usize];
         if (node.kind == Kind::Directory) != (object.kind == Kind::Directory) {
             return Err(Rule::FileAndDirectory);
         }
-        let before = (node.entry != NO_ENTRY)
-            .then(|| self.names.object(node.entry))
-            .flatten();
+        let before = (node.entry != NO_ENTRY).then(|| self.names.object(node.entry));
         if node.entry != NO_ENTRY {
             self.unplaced.push(node.entry);
         }
@@ -213,16 +204,15 @@ impl<'n, N: Names> TreeBuilder<'n, N> {
         let Some(id) = self.find(hash, parent, component) else {
             return Ok(self.add(parent, component, NO_ENTRY, Kind::Directory, hash));
         };
-        match self.nodes.get(id as usize) {
-            Some(node) if node.kind != Kind::Directory => {
-                let parent = Escaped(self.names.name(node.entry)).to_string();
-                Err(Rule::BelowNonDirectory {
-                    parent,
-                    kind: node.kind,
-                })
-            }
-            _ => Ok(id),
+        let node = &self.nodes[id as usize];
+        if node.kind == Kind::Directory {
+            return Ok(id);
         }
+        let parent = Escaped(self.names.name(node.entry)).to_string();
+        Err(Rule::BelowNonDirectory {
+            parent,
+            kind: node.kind,
+        })
     }
 
     fn add(
@@ -245,33 +235,24 @@ impl<'n, N: Names> TreeBuilder<'n, N> {
             path_hash,
         });
         let nodes = &self.nodes;
-        self.table.insert_unique(path_hash, id, |&id| {
-            nodes.get(id as usize).map_or(0, |node| node.path_hash)
-        });
+        self.table
+            .insert_unique(path_hash, id, |&id| nodes[id as usize].path_hash);
         id
     }
 
     fn hash(&self, parent: u32, component: &[u8]) -> u64 {
-        self.hasher.hash_one((
-            self.nodes
-                .get(parent as usize)
-                .map_or(0, |node| node.path_hash),
-            component,
-        ))
+        self.hasher
+            .hash_one((self.nodes[parent as usize].path_hash, component))
     }
 
     fn find(&self, hash: u64, parent: u32, component: &[u8]) -> Option<u32> {
         let is_it = |id: &u32| {
-            self.nodes.get(*id as usize).is_some_and(|node| {
-                let start = node.name_start as usize;
-                node.path_hash == hash
-                    && node.parent == parent
-                    && self
-                        .names
-                        .buffer()
-                        .get(start..start + usize::from(node.name_bytes))
-                        == Some(component)
-            })
+            let node = &self.nodes[*id as usize];
+            let start = node.name_start as usize;
+            let stop = start + usize::from(node.name_bytes);
+            node.path_hash == hash
+                && node.parent == parent
+                && &self.names.buffer()[start..stop] == component
         };
         self.table.find(hash, is_it).copied()
     }

@@ -72,9 +72,7 @@ impl<'s> Merger<'s> {
         };
         if !is_last {
             let hashes = &self.hashes;
-            self.table.reserve(nodes.len(), |&id| {
-                hashes.get(id as usize).copied().unwrap_or(0)
-            });
+            self.table.reserve(nodes.len(), |&id| hashes[id as usize]);
         }
         let mut places = vec![NONE; nodes.len()];
         for node in nodes {
@@ -83,9 +81,7 @@ impl<'s> Merger<'s> {
             } else {
                 self.place(id, layer, node, &mut places, fresh, is_last)
             };
-            if let Some(slot) = places.get_mut(node.0 as usize) {
-                *slot = place;
-            }
+            places[node.0 as usize] = place;
         }
     }
 
@@ -100,13 +96,11 @@ impl<'s> Merger<'s> {
         is_last: bool,
     ) -> u32 {
         let parent_id = layer.parent(id);
-        let mut parent = places.get(parent_id.0 as usize).copied().unwrap_or(0);
+        let mut parent = places[parent_id.0 as usize];
         if self.linked == LinkedDirectory::Follow && self.tree.node(NodeId(parent)).is_replaced {
             // Through a link this layer itself replaced the directory that this node's parent had merged into.
             parent = self.place(layer_id, layer, parent_id, places, fresh, is_last);
-            if let Some(slot) = places.get_mut(parent_id.0 as usize) {
-                *slot = parent;
-            }
+            places[parent_id.0 as usize] = parent;
         }
         let origin = Origin {
             layer: layer_id,
@@ -116,9 +110,7 @@ impl<'s> Merger<'s> {
         let name = layer.name(id);
         let hash = match self.linked {
             LinkedDirectory::Replace => layer.path_hash(id),
-            LinkedDirectory::Follow => self
-                .hasher
-                .hash_one((self.hashes.get(parent as usize).copied().unwrap_or(0), name)),
+            LinkedDirectory::Follow => self.hasher.hash_one((self.hashes[parent as usize], name)),
         };
         let existing = if parent >= fresh {
             None
@@ -129,9 +121,8 @@ impl<'s> Merger<'s> {
             let added = self.add(parent, origin, kind, hash);
             if !is_last || self.linked == LinkedDirectory::Follow {
                 let hashes = &self.hashes;
-                self.table.insert_unique(hash, added, |&id| {
-                    hashes.get(id as usize).copied().unwrap_or(0)
-                });
+                self.table
+                    .insert_unique(hash, added, |&id| hashes[id as usize]);
             }
             return added;
         };
@@ -157,10 +148,9 @@ impl<'s> Merger<'s> {
             kind,
             ..Node::root()
         };
-        if let Some(parent) = self.tree.nodes.get_mut(parent as usize) {
-            node.next_sibling = parent.first_child;
-            parent.first_child = id;
-        }
+        let parent = self.tree.node_mut(NodeId(parent));
+        node.next_sibling = parent.first_child;
+        parent.first_child = id;
         self.tree.nodes.push(node);
         self.hashes.push(hash);
         id
@@ -175,9 +165,7 @@ impl<'s> Merger<'s> {
         let before = self.tree.node(NodeId(existing)).provider;
         if self.is_topmost_deciding || layer.entry_of(origin.node).is_some() {
             self.remember(existing, before, MERGED);
-            if let Some(node) = self.tree.nodes.get_mut(existing as usize) {
-                node.provider = origin;
-            }
+            self.tree.node_mut(NodeId(existing)).provider = origin;
         } else {
             self.remember(existing, origin, MERGED);
         }
@@ -191,9 +179,7 @@ impl<'s> Merger<'s> {
         } = *self.tree.node(NodeId(existing));
         let added = self.add(parent, origin, kind, hash);
         self.remember(added, provider, existing);
-        if let Some(node) = self.tree.nodes.get_mut(existing as usize) {
-            node.is_replaced = true;
-        }
+        self.tree.node_mut(NodeId(existing)).is_replaced = true;
         if let Some(slot) = self.table.find_mut(hash, |&id| id == existing) {
             *slot = added;
         }
@@ -204,27 +190,25 @@ impl<'s> Merger<'s> {
     fn replace_leaf(&mut self, existing: u32, origin: Origin, kind: Kind) -> u32 {
         let before = self.tree.node(NodeId(existing)).provider;
         self.remember(existing, before, NONE);
-        if let Some(node) = self.tree.nodes.get_mut(existing as usize) {
-            (node.provider, node.namesake, node.kind) = (origin, origin, kind);
-        }
+        let node = self.tree.node_mut(NodeId(existing));
+        (node.provider, node.namesake, node.kind) = (origin, origin, kind);
         existing
     }
 
     fn remember(&mut self, node: u32, origin: Origin, directory: u32) {
         let older = u32::try_from(self.tree.history.len()).unwrap_or(NONE);
-        if let Some(node) = self.tree.nodes.get_mut(node as usize) {
-            self.tree.history.push(Older {
-                origin,
-                directory,
-                next: node.older,
-            });
-            node.older = older;
-        }
+        let node = &mut self.tree.nodes[node as usize];
+        self.tree.history.push(Older {
+            origin,
+            directory,
+            next: node.older,
+        });
+        node.older = older;
     }
 
     fn find(&self, hash: u64, parent: u32, name: &[u8]) -> Option<u32> {
         let is_it = |id: &u32| {
-            self.hashes.get(*id as usize) == Some(&hash)
+            self.hashes[*id as usize] == hash
                 && self.tree.node(NodeId(*id)).parent == parent
                 && self.tree.name(NodeId(*id)) == name
         };
@@ -240,10 +224,7 @@ impl<'s> Merger<'s> {
             NodeId(node.parent),
             target,
             |directory, name| {
-                let hash = self.hasher.hash_one((
-                    self.hashes.get(directory.index()).copied().unwrap_or(0),
-                    name,
-                ));
+                let hash = self.hasher.hash_one((self.hashes[directory.index()], name));
                 self.find(hash, directory.0, name).map(NodeId)
             },
         )?;

@@ -86,9 +86,17 @@ impl<'s> MergedTree<'s> {
         self.children(NodeId::ROOT).next().is_none()
     }
 
+    #[track_caller]
     pub(super) fn node(&self, id: NodeId) -> &Node {
-        const ROOT: Node = Node::root();
-        self.nodes.get(id.index()).unwrap_or(&ROOT)
+        let Some(node) = self.nodes.get(id.index()) else {
+            let count = self.nodes.len();
+            panic!("node {} was asked for in a merged tree of {count}", id.0);
+        };
+        node
+    }
+
+    pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id.index()]
     }
 
     /// What lies directly in a directory, in no useful order but always the same one.
@@ -146,10 +154,11 @@ impl<'s> MergedTree<'s> {
 
     /// The last component of the node's path; empty for the root.
     pub fn name(&self, id: NodeId) -> &'s [u8] {
+        if id == NodeId::ROOT {
+            return &[];
+        }
         let namesake = self.node(id).namesake;
-        self.stack
-            .get(namesake.layer)
-            .map_or(&[], |layer| layer.name(namesake.node))
+        self.stack.layer(namesake.layer).name(namesake.node)
     }
 
     /// The node's path from the root.
@@ -182,14 +191,12 @@ impl<'s> MergedTree<'s> {
 
     /// The object that a layer brought.
     pub fn object_of(&self, origin: Origin) -> Object {
-        self.stack
-            .get(origin.layer)
-            .map_or(Object::IMPLIED, |layer| layer.object(origin.node))
+        self.stack.layer(origin.layer).object(origin.node)
     }
 
     /// The target of a link that a layer brought.
     pub fn target_of(&self, origin: Origin) -> Option<&'s [u8]> {
-        self.stack.get(origin.layer)?.target(origin.node)
+        self.stack.layer(origin.layer).target(origin.node)
     }
 
     /// The layers that have a part in this node, ascending: all that bring a directory, or the one that a file comes from.
@@ -438,4 +445,25 @@ pub(super) fn resolve(
         }
     }
     Some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::LinkedDirectory;
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "node 9 was asked for in a merged tree of 1")]
+    fn the_id_of_another_trees_node_is_a_bug() {
+        let stack = LayerStack::default();
+        MergedTree::merge(&stack, LinkedDirectory::Replace).kind(NodeId(9));
+    }
+
+    #[test]
+    fn a_tree_of_no_layers_is_a_root() {
+        let stack = LayerStack::default();
+        let tree = MergedTree::merge(&stack, LinkedDirectory::Replace);
+        assert_eq!(tree.kind(NodeId::ROOT), Kind::Directory);
+        assert!(tree.name(NodeId::ROOT).is_empty() && tree.is_empty());
+    }
 }

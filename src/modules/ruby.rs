@@ -78,8 +78,8 @@ fn gems<'f>(tree: &MergedTree<'_>, facts: &'f Facts, folder: &LayerPath) -> Vec<
 }
 
 fn is_below(tree: &MergedTree<'_>, origin: Origin, directory: &[u8]) -> bool {
-    let layer = tree.stack().get(origin.layer);
-    layer.is_some_and(|layer| layer.path(origin.node).as_bytes().starts_with(directory))
+    let layer = tree.stack().layer(origin.layer);
+    layer.path(origin.node).as_bytes().starts_with(directory)
 }
 
 /// `extensions/PLATFORM/API/NAME`, where what a gem compiled lies.

@@ -178,10 +178,7 @@ impl Sights {
                     below.push(child);
                 } else {
                     let Origin { layer, node } = tree.provider(child);
-                    let nodes = provided.get_mut(usize::from(layer.0));
-                    if let Some(is_in) = nodes.and_then(|nodes| nodes.get_mut(node.0 as usize)) {
-                        *is_in = true;
-                    }
+                    provided[usize::from(layer.0)][node.0 as usize] = true;
                 }
             }
         }
@@ -208,8 +205,7 @@ impl Sights {
 
     /// Whether this very file is what a reader sees.
     fn sees(&self, file: Origin) -> bool {
-        let nodes = self.provided.get(usize::from(file.layer.0));
-        nodes.and_then(|nodes| nodes.get(file.node.0 as usize)) == Some(&true)
+        self.provided[usize::from(file.layer.0)][file.node.0 as usize]
     }
 
     /// Whether a reader sees it, or the same content.
@@ -254,8 +250,8 @@ struct Comparison<'a, 's> {
 }
 
 impl Comparison<'_, '_> {
-    fn get(&self, id: PackageId) -> Option<&Package> {
-        self.all.get(id.0 as usize)
+    fn package(&self, id: PackageId) -> &Package {
+        &self.all[id.0 as usize]
     }
 
     /// The packages that could be taken for one another. Where nobody looks, only those of one folder can.
@@ -270,27 +266,22 @@ impl Comparison<'_, '_> {
     }
 
     fn files(&self, id: PackageId) -> impl Iterator<Item = (Origin, bool)> + use<'_> {
-        let metadata = self.metadata.get(id.0 as usize);
-        self.get(id).into_iter().flat_map(move |package| {
-            package.files.iter().map(move |&node| {
-                let layer = package.layer;
-                let describes = metadata.is_some_and(|all| all.binary_search(&node).is_ok());
-                (
-                    Origin { layer, node },
-                    describes || self.is_cache(package, node),
-                )
-            })
+        let metadata = &self.metadata[id.0 as usize];
+        let package = self.package(id);
+        package.files.iter().map(move |&node| {
+            let layer = package.layer;
+            let describes = metadata.binary_search(&node).is_ok();
+            (
+                Origin { layer, node },
+                describes || self.is_cache(package, node),
+            )
         })
     }
 
     /// Bytecode in a `__pycache__` is only used beside its source.
     fn is_cache(&self, package: &Package, node: LayerNodeId) -> bool {
-        package.ecosystem == Ecosystem::Python
-            && self
-                .tree
-                .stack()
-                .get(package.layer)
-                .is_some_and(|layer| layer.name(layer.parent(node)) == b"__pycache__")
+        let layer = self.tree.stack().layer(package.layer);
+        package.ecosystem == Ecosystem::Python && layer.name(layer.parent(node)) == b"__pycache__"
     }
 
     /// Whether something of it that runs is seen; if nothing of it runs, whether anything is.
@@ -309,7 +300,7 @@ impl Comparison<'_, '_> {
 
     fn set(&self, mut members: Vec<PackageId>) -> PackageSet {
         let (mut ecosystem, mut name) = (Ecosystem::Python, String::new());
-        if let Some(first) = members.first().and_then(|&first| self.get(first)) {
+        if let Some(first) = members.first().map(|&first| self.package(first)) {
             ecosystem = first.ecosystem;
             name.clone_from(&first.name);
         }
@@ -332,34 +323,27 @@ impl Comparison<'_, '_> {
     /// The order in which packages of one name are found: what is seen at all, by the place of its folder, and then as the
     /// ecosystem has it.
     fn rank(&self, id: PackageId) -> impl Ord + use<> {
-        let package = self.get(id);
+        let package = self.package(id);
         let (mut jar, mut gem, mut leads) = (Vec::new(), Reverse(Vec::new()), false);
-        let version = package.and_then(|package| package.version.as_deref());
-        if let Some(package) = package {
-            let file_name = package.path.components().next_back().unwrap_or_default();
-            match package.ecosystem {
-                // All jars of the folder are loaded, the first in this order is asked first.
-                Ecosystem::Java => jar = java_order(file_name),
-                // RubyGems takes the newest version that is installed.
-                Ecosystem::Ruby => gem = Reverse(gem_order(version.unwrap_or_default())),
-                Ecosystem::Library => leads = self.is_linked(package),
-                _ => {}
-            }
+        let version = package.version.as_deref().unwrap_or_default();
+        let file_name = package.path.components().next_back().unwrap_or_default();
+        match package.ecosystem {
+            // All jars of the folder are loaded, the first in this order is asked first.
+            Ecosystem::Java => jar = java_order(file_name),
+            // RubyGems takes the newest version that is installed.
+            Ecosystem::Ruby => gem = Reverse(gem_order(version)),
+            Ecosystem::Library => leads = self.is_linked(package),
+            _ => {}
         }
         (
             !self.is_seen(id),
-            package.map(|package| (package.position.is_none(), package.position)),
+            (package.position.is_none(), package.position),
             // In one folder the highest layer wins every path that it has.
-            (
-                jar,
-                gem,
-                Reverse(leads),
-                package.map(|package| Reverse(package.layer)),
-            ),
+            (jar, gem, Reverse(leads), Reverse(package.layer)),
             // Of two in one layer the one whose record fits what is there.
-            package.map(|package| package.lacking),
-            Reverse(gem_order(version.unwrap_or_default())),
-            package.map(|package| package.path.clone()),
+            package.lacking,
+            Reverse(gem_order(version)),
+            package.path.clone(),
         )
     }
 
@@ -388,8 +372,8 @@ impl Comparison<'_, '_> {
             }));
         }
         let path = |file: Origin| {
-            let layer = self.tree.stack().get(file.layer);
-            layer.map(|layer| layer.path(file.node))
+            let layer = self.tree.stack().layer(file.layer);
+            layer.path(file.node)
         };
         leftovers.sort_by_cached_key(|leftover| path(leftover.file));
         leftovers
@@ -397,19 +381,18 @@ impl Comparison<'_, '_> {
 
     /// Whether the files of two packages mingle: those of Python in one folder, others at one path.
     fn shares_place(&self, one: PackageId, other: PackageId) -> bool {
-        match (self.get(one), self.get(other)) {
-            (Some(one), Some(other)) if one.ecosystem == Ecosystem::Python => {
-                one.folder == other.folder
-            }
-            (Some(one), Some(other)) => one.path == other.path,
-            _ => false,
+        let (one, other) = (self.package(one), self.package(other));
+        if one.ecosystem == Ecosystem::Python {
+            one.folder == other.folder
+        } else {
+            one.path == other.path
         }
     }
 
     fn state(&self, winner: PackageId, members: &[PackageId], leftovers: &[Leftover]) -> State {
         let still_describes = |leftover: &Leftover| {
-            let layer = self.tree.stack().get(leftover.file.layer);
-            let name = layer.map_or(&[][..], |layer| layer.name(leftover.file.node));
+            let layer = self.tree.stack().layer(leftover.file.layer);
+            let name = layer.name(leftover.file.node);
             matches!(name, b"METADATA" | b"PKG-INFO") || name.ends_with(b".egg-info")
         };
         let is_mixed = leftovers
@@ -419,8 +402,7 @@ impl Comparison<'_, '_> {
         let is_twice_in_a_layer = members.iter().any(|&member| {
             member != winner
                 && self.shares_place(winner, member)
-                && self.get(winner).map(|package| package.layer)
-                    == self.get(member).map(|package| package.layer)
+                && self.package(winner).layer == self.package(member).layer
         });
         let is_parallel = members.iter().any(|&member| {
             member != winner && !self.shares_place(winner, member) && self.is_seen(member)

@@ -24,9 +24,7 @@ impl<'l> Contents<'l> {
         };
         let mut starts: Vec<u32> = vec![0; layer.node_ids().len() + 1];
         for node in nodes() {
-            if let Some(behind) = starts.get_mut(layer.parent(node).0 as usize + 1) {
-                *behind += 1;
-            }
+            starts[layer.parent(node).0 as usize + 1] += 1;
         }
         let mut before = 0;
         for start in &mut starts {
@@ -37,12 +35,9 @@ impl<'l> Contents<'l> {
         let mut order = vec![LayerNodeId::ROOT; nodes().count()];
         let mut ends = starts.clone();
         for node in nodes() {
-            if let Some(end) = ends.get_mut(layer.parent(node).0 as usize) {
-                if let Some(place) = order.get_mut(*end as usize) {
-                    *place = node;
-                }
-                *end += 1;
-            }
+            let end = &mut ends[layer.parent(node).0 as usize];
+            order[*end as usize] = node;
+            *end += 1;
         }
         for bounds in starts.windows(2) {
             if let &[start, end] = bounds
@@ -83,8 +78,8 @@ impl<'l> Contents<'l> {
     /// What lies directly in a directory, sorted by name.
     pub(crate) fn children(&self, directory: LayerNodeId) -> &[LayerNodeId] {
         let at = directory.0 as usize;
-        let place = |index: usize| self.starts.get(index).map_or(0, |&start| start as usize);
-        self.order.get(place(at)..place(at + 1)).unwrap_or_default()
+        let (start, stop) = (self.starts[at] as usize, self.starts[at + 1] as usize);
+        &self.order[start..stop]
     }
 
     /// What is called so in a directory.

@@ -49,12 +49,9 @@ impl<'a> Cures<'a> {
         let layers = stack.in_merge_order();
         let mut owners: Vec<Vec<u32>> = layers.map(|(_, layer)| vec![0; nodes(layer)]).collect();
         for package in &packages.all {
-            if let Some(owners) = owners.get_mut(usize::from(package.layer.0)) {
-                for file in &package.files {
-                    if let Some(owners) = owners.get_mut(file.0 as usize) {
-                        *owners += 1;
-                    }
-                }
+            let owners = &mut owners[usize::from(package.layer.0)];
+            for file in &package.files {
+                owners[file.0 as usize] += 1;
             }
         }
         let below = stack.in_merge_order().map(|(_, layer)| {
@@ -63,10 +60,7 @@ impl<'a> Cures<'a> {
             // Children come behind their directory.
             for node in (1..nodes(layer)).rev() {
                 let id = LayerNodeId(u32::try_from(node).unwrap_or(u32::MAX));
-                let files = below.get(node).copied().unwrap_or(0);
-                if let Some(above) = below.get_mut(layer.parent(id).0 as usize) {
-                    *above += files;
-                }
+                below[layer.parent(id).0 as usize] += below[node];
             }
             below
         });
@@ -91,7 +85,7 @@ impl<'a> Cures<'a> {
         let there: Vec<(PackageId, &Package)> = set
             .members
             .iter()
-            .filter_map(|&id| Some((id, self.packages.get(id)?)))
+            .map(|&id| (id, self.packages.package(id)))
             .filter(|(id, package)| {
                 package.standing > 0 || set.leftovers.iter().any(|left| left.package == *id)
             })
@@ -147,7 +141,7 @@ impl<'a> Cures<'a> {
 
     /// The command that takes a package out of its layer, and nothing else.
     fn removal(&self, package: &Package) -> Option<String> {
-        let layer = self.stack.get(package.layer)?;
+        let layer = self.stack.layer(package.layer);
         let place = layer.path.as_deref()?;
         if place.contains(char::is_control) {
             return None;
@@ -156,7 +150,7 @@ impl<'a> Cures<'a> {
         let here = if place.starts_with('-') { "./" } else { "" };
         let place = format!("{here}{place}");
         let mut arguments: Vec<(LayerPath, bool)> = self
-            .topmost(layer, package)?
+            .topmost(layer, package)
             .into_iter()
             .map(|node| (layer.path(node), layer.kind(node) == Kind::Directory))
             .collect();
@@ -184,14 +178,14 @@ impl<'a> Cures<'a> {
     }
 
     /// The nodes below which everything is of this package alone, none below another, and never the root.
-    fn topmost(&self, layer: &Layer, package: &Package) -> Option<HashSet<LayerNodeId>> {
+    fn topmost(&self, layer: &Layer, package: &Package) -> HashSet<LayerNodeId> {
         let index = usize::from(package.layer.0);
-        let (owners, below) = (self.owners.get(index)?, self.below.get(index)?);
+        let (owners, below) = (&self.owners[index], &self.below[index]);
         let own = package
             .files
             .iter()
             .copied()
-            .filter(|file| owners.get(file.0 as usize) == Some(&1));
+            .filter(|file| owners[file.0 as usize] == 1);
         let mut removed: HashMap<LayerNodeId, usize> = HashMap::new();
         for file in own.clone() {
             let mut at = file;
@@ -200,8 +194,7 @@ impl<'a> Cures<'a> {
                 at = layer.parent(at);
             }
         }
-        let is_covered =
-            |node: LayerNodeId| removed.get(&node).copied() == below.get(node.0 as usize).copied();
+        let is_covered = |node: LayerNodeId| removed.get(&node) == Some(&below[node.0 as usize]);
         let topmost = own.map(|file| {
             let mut at = file;
             while layer.parent(at) != LayerNodeId::ROOT && is_covered(layer.parent(at)) {
@@ -209,7 +202,7 @@ impl<'a> Cures<'a> {
             }
             at
         });
-        Some(topmost.collect())
+        topmost.collect()
     }
 }
 
@@ -222,8 +215,7 @@ fn described(package: &Package) -> String {
 
 /// ``layer 2 of 3 (`deps.zip`)``.
 fn place(id: LayerId, stack: &LayerStack) -> String {
-    let source = stack.get(id).map_or("", |layer| layer.source.as_str());
-    let source = Escaped(source.as_bytes());
+    let source = Escaped(stack.layer(id).source.as_bytes());
     format!("layer {} of {} (`{source}`)", id.number(), stack.len())
 }
 

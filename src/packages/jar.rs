@@ -107,7 +107,7 @@ fn coordinates(text: &str) -> Option<Coordinates> {
 
 /// The text of a small entry.
 fn text_of(content: &ArchiveInMemory<'_>, index: u32) -> Option<String> {
-    let entry = content.archive.entries().get(index as usize)?;
+    let entry = content.archive.entry(index);
     if entry.uncompressed_bytes > MAX_TEXT_BYTES {
         return None;
     }

@@ -107,9 +107,7 @@ impl Scope {
         };
         let mut is_wider = false;
         for (folder, metadata) in std::mem::take(&mut self.divided) {
-            let Some(layer) = stack.get(folder.layer) else {
-                continue;
-            };
+            let layer = stack.layer(folder.layer);
             let inside = nodes
                 .iter()
                 .filter(|node| node.layer == folder.layer && layer.parent(node.node) == folder.node)
@@ -188,11 +186,9 @@ impl<'s> Candidates<'s> {
             let top = if searched.contains(&parent) {
                 Some(node)
             } else {
-                tops.get(parent.0 as usize).copied().flatten()
+                tops[parent.0 as usize]
             };
-            if let Some(place) = tops.get_mut(node.0 as usize) {
-                *place = top;
-            }
+            tops[node.0 as usize] = top;
             if matches!(name, b"python" | b"site-packages")
                 && search_order::is_searched(Ecosystem::Python, &layer.path(node))
             {

@@ -92,6 +92,20 @@ impl Packages {
         self.all.get(id.0 as usize)
     }
 
+    /// One package.
+    ///
+    /// # Panics
+    ///
+    /// There are fewer: the id is that of a package of another stack.
+    #[track_caller]
+    pub fn package(&self, id: PackageId) -> &Package {
+        let Some(package) = self.get(id) else {
+            let count = self.all.len();
+            panic!("package {} was asked for among {count}", id.0);
+        };
+        package
+    }
+
     /// The sets that hold more than one package: what collides.
     pub fn contested(&self) -> impl Iterator<Item = &PackageSet> {
         self.sets.iter().filter(|set| set.is_contested())
@@ -99,8 +113,7 @@ impl Packages {
 
     /// Whether a reader of the merged tree sees a package of a set: it wins, or something of it was not replaced.
     pub fn is_visible(&self, set: &PackageSet, id: PackageId) -> bool {
-        set.winner == Some(id)
-            || set.state != State::Clean && self.get(id).is_some_and(|package| package.standing > 0)
+        set.winner == Some(id) || set.state != State::Clean && self.package(id).standing > 0
     }
 
     /// The set that a package is in.

@@ -203,8 +203,8 @@ pub fn dropped(tree: &MergedTree<'_>, plan: &FlattenPlan) -> Vec<Dropped> {
     for entry in plan.entries() {
         if entry.kind != Kind::Directory
             && let Some(origin) = entry.origin
-            && let Some(layer) = all.get_mut(usize::from(origin.layer.0))
         {
+            let layer = &mut all[usize::from(origin.layer.0)];
             layer.files = layer.files.saturating_sub(1);
             layer.bytes = layer.bytes.saturating_sub(entry.bytes);
         }
