@@ -52,6 +52,16 @@ impl fmt::Display for Aspect {
     }
 }
 
+/// Whether objects differ that differ in nothing but their time.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Times {
+    /// They do.
+    Compared,
+    /// They do not: most packers write the hour of packing.
+    #[default]
+    Ignored,
+}
+
 /// An object that only one side has, or that differs.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Difference {
@@ -123,14 +133,14 @@ impl TreeDiff {
     pub fn of(
         sides: Sides<'_, '_>,
         compared: &HashMap<(Origin, Origin), bool>,
-        with_times: bool,
+        times: Times,
     ) -> Self {
         let mut diff = Self::default();
         join(sides, |path, left, right| {
             diff.add_sizes(sides, path, left, right);
             let aspects = match (left, right) {
                 (Some(left), Some(right)) => {
-                    let aspects = differing(sides, left, right, compared, with_times);
+                    let aspects = differing(sides, left, right, compared, times);
                     if aspects.is_empty() {
                         return;
                     }
@@ -199,7 +209,7 @@ fn differing(
     left: NodeId,
     right: NodeId,
     compared: &HashMap<(Origin, Origin), bool>,
-    with_times: bool,
+    times: Times,
 ) -> Vec<Aspect> {
     let (before, after) = (sides.left.object(left), sides.right.object(right));
     if before.kind != after.kind {
@@ -217,7 +227,7 @@ fn differing(
     if before.mode != after.mode {
         aspects.push(Aspect::Mode);
     }
-    if with_times && before.modified != after.modified {
+    if times == Times::Compared && before.modified != after.modified {
         aspects.push(Aspect::Time);
     }
     aspects

@@ -12,7 +12,7 @@ use rayon::ThreadPool;
 use serde_json::{Map, Value, json};
 
 use slashopt::diff::{
-    Difference, Happened, PackageChange, Sides, TreeDiff, package_changes, pairs_to_compare,
+    Difference, Happened, PackageChange, Sides, Times, TreeDiff, package_changes, pairs_to_compare,
 };
 use slashopt::host::read::compare::{self, same_bytes};
 use slashopt::host::read::inspect::package_facts;
@@ -112,7 +112,15 @@ pub(crate) fn run(arguments: &DiffArgs, global: &GlobalArgs, report: &Report) ->
         left: &left.loaded,
         right: &right.loaded,
         trees,
-        diff: &TreeDiff::of(trees, &compared, arguments.times),
+        diff: &TreeDiff::of(
+            trees,
+            &compared,
+            if arguments.times {
+                Times::Compared
+            } else {
+                Times::Ignored
+            },
+        ),
         packages,
         changes: &package_changes(packages.0, packages.1),
         with_times: arguments.times,
