@@ -115,6 +115,7 @@ impl Policy {
 
 /// What the rules made of a subject.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Outcome {
     /// What was found: the worst first, then in the order of [`RULES`], then by path and layer.
     pub findings: Vec<Finding>,

@@ -64,6 +64,7 @@ pub enum Times {
 
 /// An object that only one side has, or that differs.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Difference {
     /// Where it is.
     pub path: LayerPath,
@@ -97,6 +98,7 @@ pub struct Sizes {
 
 /// What changed between two trees.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct TreeDiff {
     /// Sorted by path, component by component.
     pub all: Vec<Difference>,

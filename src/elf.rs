@@ -73,6 +73,7 @@ pub enum Kind {
 
 /// A version of symbols that the file needs from one library.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
 pub struct VersionNeed<'a> {
     /// The library, as `libc.so.6`.
     pub library: &'a [u8],
@@ -84,6 +85,7 @@ pub struct VersionNeed<'a> {
 
 /// One ELF file.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Elf<'a> {
     /// The size of its addresses.
     pub class: Class,

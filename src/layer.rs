@@ -45,6 +45,7 @@ pub enum LayerForm {
 
 /// One layer, judged: every path in it is contained, no name stands for two things, nothing lies below a file or a link.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Layer {
     /// What the user called it.
     pub source: String,

@@ -15,6 +15,7 @@ pub const MAX_LOWERS: usize = 60;
 
 /// What is to be mounted.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum MountPlan {
     /// An empty directory: there is no layer.
     Empty,

@@ -15,6 +15,7 @@ pub const MAX_DEPTH: usize = 128;
 
 /// Why a name cannot become a path below the root.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NameError {
     /// It begins with `/`.
     #[error("the name is absolute")]

@@ -170,6 +170,7 @@ const BATCH_FILES: usize = 64;
 
 /// Files of one directory, to be written by one thread: threads in different directories do not wait for one another's lock.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Batch {
     /// The directory that they lie in.
     pub directory: NodeId,
@@ -180,6 +181,7 @@ pub struct Batch {
 /// What it takes to build a merged tree: directories level by level, then files, then links, then the directories' modes and
 /// times, the deepest first. A link exists only when every file has been written, so that nothing can be written through one.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct ExtractPlan {
     /// The directories below the root by depth, those of one parent beside one another.
     pub levels: Vec<Vec<NodeId>>,

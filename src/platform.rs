@@ -10,6 +10,7 @@ use crate::runtime::{Family, OperatingSystem, Runtime};
 
 /// A family of versioned symbols, and the newest of them that a system has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct SymbolLimit {
     /// What stands before the number: `GLIBC` of `GLIBC_2.34`.
     pub family: &'static str,

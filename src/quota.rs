@@ -19,6 +19,7 @@ pub type FileIdentity = (u64, u64);
 
 /// A quota that the service would enforce.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum QuotaExceeded {
     /// More than [`MAX_LAYERS`].
     #[error("Cannot reference more than 5 layers.")]
@@ -49,6 +50,7 @@ pub enum QuotaExceeded {
 
 /// What the service weighs of a layer.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Weight<'l> {
     /// What the user called it.
     pub source: &'l str,

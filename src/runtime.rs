@@ -149,6 +149,7 @@ const LIBRARY_PATH_LANGUAGE_TWICE: &str = "/var/lang/lib:/var/lang/lib:/lib64:/u
 
 /// A runtime of Lambda: one line of the table.
 #[derive(Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Runtime {
     /// The identifier, exactly as AWS writes it. Identifiers are case-sensitive.
     pub identifier: &'static str,
@@ -169,6 +170,7 @@ pub struct Runtime {
 
 /// The language of a runtime. It decides in which folders of a layer the runtime looks.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
 pub enum Family {
     /// Node.js.
     Node,
@@ -288,6 +290,7 @@ pub struct UnknownRuntime {
 /// A folder of a layer that a runtime searches, from AWS's table "Layer paths for each Lambda runtime"
 /// (`packaging-layers.html`).
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct SearchedFolder {
     /// The variable through which it is searched.
     pub variable: &'static str,

@@ -18,6 +18,7 @@ pub struct Paths {
 
 /// What there is to say of a merged tree.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Summary {
     /// How many files it has.
     pub files: usize,

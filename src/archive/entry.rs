@@ -17,6 +17,7 @@ pub enum Method {
 
 /// One entry of an archive, judged from the central directory alone.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Entry {
     pub(super) name_start: u32,
     pub(super) name_bytes: u16,

@@ -10,6 +10,7 @@ use super::rules::{Refusal, Rule, Strictness};
 
 /// Where an entry's data lies, found by [`Archive::judge_local`].
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct LocalEntry {
     /// First byte of the data, counted from the start of the local header.
     pub data_start: usize,

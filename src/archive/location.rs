@@ -21,6 +21,7 @@ const WORTH_COUNTING_BYTES: u64 = 16 << 20;
 
 /// Where the central directory of an archive lies.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct DirectoryLocation {
     /// Its first byte, counted from the start of the file.
     pub offset: u64,

@@ -169,6 +169,7 @@ const fn method_name(method: u16) -> &'static str {
 
 /// A broken rule, and where.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Refusal {
     /// The rule.
     pub rule: Rule,
@@ -178,6 +179,7 @@ pub struct Refusal {
 
 /// Which entry of an archive.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
 pub struct EntryPlace {
     /// Its position in the central directory, from 0.
     pub index: u32,

@@ -34,6 +34,7 @@ impl fmt::Display for Severity {
 
 /// One thing that a rule found.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Finding {
     /// The id of the rule.
     pub rule: &'static str,

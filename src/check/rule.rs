@@ -9,6 +9,7 @@ use crate::path::LayerPath;
 
 /// One rule. Its texts are for people: short sentences, which name AWS's own where it has one.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Rule {
     /// Its name, in kebab-case. It is part of the contract: `--allow`, `--deny` and other programs use it.
     pub id: &'static str,

@@ -28,6 +28,7 @@ pub struct Configuration<'a> {
 
 /// One object of the merged tree that is not a directory.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct File {
     /// Where it lies.
     pub path: LayerPath,

@@ -33,6 +33,7 @@ impl fmt::Display for Class {
 
 /// How many collisions there are of each class.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Counts {
     /// Of class [`Class::Identical`].
     pub identical: usize,

@@ -9,6 +9,7 @@ use crate::path::LayerPath;
 
 /// Two layers naming the same path, unless both bring a directory.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Collision {
     /// The path that collides.
     pub path: LayerPath,
@@ -66,6 +67,7 @@ pub fn pairs_to_compare(tree: &MergedTree<'_>, means: SameBytes) -> Vec<(Origin,
 
 /// All collisions of a merged tree.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Collisions {
     /// Sorted by path.
     pub all: Vec<Collision>,

@@ -9,6 +9,7 @@ use crate::packages::{Package, PackageSet, Packages, State};
 
 /// The collisions of a tree, told by its packages.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Explanation {
     /// For each of [`Collisions::all`] the position in [`Packages::sets`] of the set that explains it. A conflict of kinds is
     /// explained by nothing.

@@ -8,6 +8,7 @@ use crate::packages::{Ecosystem, PackageId, Packages};
 
 /// A package of which one side has a version that the other side lacks.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct PackageChange {
     /// What kind of thing it is.
     pub ecosystem: Ecosystem,

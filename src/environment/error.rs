@@ -50,6 +50,7 @@ impl fmt::Display for Root {
 
 /// Why AWS would refuse a function's configuration.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConfigurationError {
     /// A name that AWS does not take.
     #[error(

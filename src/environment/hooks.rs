@@ -14,6 +14,7 @@ use crate::runtime::{Family, Runtime};
 
 /// One file, by its path in the directory of hooks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Hook {
     /// Below the directory of hooks.
     pub path: &'static str,

@@ -11,6 +11,7 @@ use crate::runtime::Runtime;
 
 /// For whom the environment is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Target {
     /// Stock interpreters on this machine or in a container, searched in Lambda's order.
     ///

@@ -16,6 +16,7 @@ pub(super) const SEARCH_VARIABLES: [&str; 7] = [
 
 /// The variables of an environment, in order, and what became of the rest.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Environment {
     /// The variables, each name once.
     pub variables: Vec<Variable>,
@@ -54,6 +55,7 @@ impl Environment {
 
 /// A variable: its value, why it has it, and the parts of it where it is a search path.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Variable {
     /// The name.
     pub name: OsString,
@@ -78,6 +80,7 @@ pub enum Beginning {
 
 /// One entry of a search path.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct SearchEntry {
     /// The directory or jar as it stands in the value.
     pub directory: OsString,
@@ -112,6 +115,7 @@ impl Presence {
 
 /// An entry that a rule knows and that is not in the value.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct LeftOut {
     /// The variable in which it would stand.
     pub variable: &'static str,

@@ -358,6 +358,7 @@ impl<'s> MergedTree<'s> {
 
 /// One path at which something was shadowed.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Shadowed {
     /// The node whose path it is; unreachable if a whole directory was replaced.
     pub node: NodeId,

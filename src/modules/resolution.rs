@@ -9,6 +9,7 @@ use crate::runtime::{Architecture, Runtime};
 
 /// A file that a name could lead to.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Candidate {
     /// The file, or the directory of a namespace package, or the jar.
     pub path: LayerPath,
@@ -24,6 +25,7 @@ pub struct Candidate {
 
 /// What a name leads to.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Resolution {
     /// In what kind of thing it was searched.
     pub ecosystem: Ecosystem,
@@ -42,6 +44,7 @@ impl Resolution {
 
 /// What stands in the way of a name.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Obstacle {
     /// The language has a module of this name built in.
     BuiltIn,

@@ -14,6 +14,7 @@ const MAX_ARGUMENTS: usize = 16;
 
 /// How several packages of one name become one.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Cure {
     /// What to do, as a sentence without its full stop.
     pub advice: String,

@@ -13,6 +13,7 @@ use crate::path::LayerPath;
 
 /// What one file says.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Fact {
     /// `METADATA` or `PKG-INFO` of a Python distribution (PEP 345 and its successors).
     Distribution {
@@ -40,6 +41,7 @@ pub enum Fact {
 
 /// A file that a `RECORD` names.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Recorded {
     /// As it stands there: relative to the directory that the `.dist-info` lies in, maybe upwards.
     pub path: Vec<u8>,
@@ -62,6 +64,7 @@ pub struct Manifest {
 
 /// What a gemspec says.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Gem {
     /// The gem's name.
     pub name: String,

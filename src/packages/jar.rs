@@ -10,6 +10,7 @@ const MAX_COORDINATES: usize = 256;
 
 /// The Maven coordinates in a `pom.properties`.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Coordinates {
     /// `groupId`.
     pub group: String,

@@ -57,6 +57,7 @@ pub struct PackageId(pub u32);
 
 /// One package as one layer brings it.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Package {
     /// What kind of thing it is.
     pub ecosystem: Ecosystem,

@@ -29,6 +29,7 @@ impl fmt::Display for State {
 
 /// A file of a package that lost, and that nothing replaced.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Leftover {
     /// The package that it belongs to.
     pub package: PackageId,
@@ -40,6 +41,7 @@ pub struct Leftover {
 
 /// All packages of one name that one runtime could take for one another.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct PackageSet {
     /// What kind of thing they are.
     pub ecosystem: Ecosystem,
@@ -64,6 +66,7 @@ impl PackageSet {
 
 /// Two jars with classes of the same name: the first in the order of loading provides them.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct SharedClasses {
     /// The jar that is loaded from.
     pub winner: PackageId,
@@ -77,6 +80,7 @@ pub struct SharedClasses {
 
 /// The packages of a stack.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Packages {
     /// Every package of every layer, sorted by ecosystem, name, layer and path.
     pub all: Vec<Package>,

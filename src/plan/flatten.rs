@@ -9,6 +9,7 @@ use crate::timestamp::Timestamp;
 
 /// One entry of the archive to be.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct PlannedEntry {
     /// The path from the root; a directory's ends in `/`.
     pub name: Vec<u8>,
@@ -27,6 +28,7 @@ pub struct PlannedEntry {
 /// A path that no archive may hold: a reader that takes it would refuse it again.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("entry `{}`: {reason}", Escaped(.name))]
+#[non_exhaustive]
 pub struct Unwritable {
     /// The path.
     pub name: Vec<u8>,
@@ -36,6 +38,7 @@ pub struct Unwritable {
 
 /// The entries of one archive, in its order: by the bytes of their names, so that a directory precedes what lies in it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct FlattenPlan {
     entries: Vec<PlannedEntry>,
 }
@@ -167,6 +170,7 @@ fn name(path: &LayerPath, kind: Kind) -> Vec<u8> {
 
 /// What of one layer is not in the merged tree, because later layers override it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Dropped {
     /// The layer.
     pub layer: LayerId,

@@ -5,6 +5,7 @@ const API: &str = "2018-10-31";
 
 /// An operation as it was called: what stands in path and query, not judged.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Call {
     /// `PublishLayerVersion`; its other parameters are in the body.
     Publish {

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// The type of an error, by the service's own name.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
 pub enum Code {
     /// Somebody else's, and not shared.
     AccessDenied,
@@ -120,6 +121,7 @@ impl Code {
 
 /// A refusal.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct ApiError {
     /// Its type.
     pub code: Code,

@@ -15,6 +15,7 @@ pub const MAX_DOCUMENT_BYTES: usize = 20_480;
 
 /// Whom a statement means.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Principal {
     /// `*`: everybody, or everybody of an organization.
     Everybody,
@@ -43,6 +44,7 @@ impl Principal {
 
 /// One permission.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Statement {
     /// Its name: `[a-zA-Z0-9-_]+`.
     pub sid: String,

@@ -43,6 +43,7 @@ pub enum Request {
 
 /// A version to be.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Publish {
     /// The layer.
     pub layer: LayerArn,

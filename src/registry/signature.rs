@@ -32,6 +32,7 @@ const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
 
 /// The header `Authorization`, taken apart.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Authorization {
     /// Whose key.
     pub access_key_id: String,

@@ -14,6 +14,7 @@ pub struct NotAMarker;
 
 /// A version as it was published. Nothing of it ever changes.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct LayerVersion {
     /// Which one.
     pub arn: VersionArn,

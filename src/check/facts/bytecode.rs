@@ -2,6 +2,7 @@
 
 /// What the first bytes of a `.pyc` say.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Bytecode {
     /// The magic number, which each version of Python has its own of.
     pub magic: u16,
@@ -11,6 +12,7 @@ pub struct Bytecode {
 
 /// How Python tells whether a `.pyc` is that of its source (PEP 552).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Validation {
     /// By the time and the size of the source, both modulo 2^32.
     Timestamp {

@@ -8,6 +8,7 @@ use crate::archive::ArchiveInMemory;
 
 /// The classes of a jar that are for one Java.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct ClassGroup {
     /// Their class file version: 52 is Java 8.
     pub major: u16,

@@ -5,6 +5,7 @@ use crate::platform::SYMBOL_FAMILIES;
 
 /// What an ELF file says of itself.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct NativeCode {
     /// The size of its addresses.
     pub class: Class,
@@ -26,6 +27,7 @@ pub struct NativeCode {
 
 /// The C library that a file is linked with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Libc {
     /// The GNU one, which Amazon Linux has.
     Gnu,
@@ -37,6 +39,7 @@ pub enum Libc {
 
 /// The newest version that a file needs of one family of symbols.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct NewestNeed {
     /// One of [`SYMBOL_FAMILIES`].
     pub family: &'static str,
@@ -48,6 +51,7 @@ pub struct NewestNeed {
 
 /// How an addon is registered with Node.js, which decides what loads it (Node.js, *C++ addons* and *Node-API*).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Addon {
     /// By Node-API, which every later Node.js has.
     NodeApi,
@@ -57,6 +61,7 @@ pub enum Addon {
 
 /// A format that Linux does not execute.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum ForeignFormat {
     /// macOS's.
     MachO,
