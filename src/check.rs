@@ -98,7 +98,7 @@ pub fn find(id: &str) -> Option<&'static Rule> {
 
 /// What the user makes of the rules.
 #[derive(Clone, Debug, Default)]
-pub struct Policy {
+pub struct RuleLevels {
     /// Every finding is an error.
     pub denies_all: bool,
     /// The ids of the rules whose findings are errors.
@@ -107,7 +107,7 @@ pub struct Policy {
     pub allowed: Vec<&'static str>,
 }
 
-impl Policy {
+impl RuleLevels {
     fn is_denied(&self, rule: &Rule) -> bool {
         self.denies_all || self.denied.contains(&rule.id)
     }
@@ -134,7 +134,7 @@ impl Outcome {
 }
 
 /// Judges every rule that the policy does not allow to be broken.
-pub fn check(subject: &Subject<'_>, policy: &Policy) -> Outcome {
+pub fn check(subject: &Subject<'_>, policy: &RuleLevels) -> Outcome {
     let mut outcome = Outcome::default();
     let judged = RULES
         .iter()

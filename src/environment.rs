@@ -1,7 +1,7 @@
 //! The environment in which a runtime finds what the layers bring: variables in order, each with its why.
 //!
 //! [`environment`] is a pure function. What it needs to know of the world comes in as values: the
-//! caller's variables, this machine's loader directories, and two views ([`Places`]) that say which
+//! caller's variables, this machine's loader directories, and two views ([`RootView`]) that say which
 //! directories a root and a task root hold. Nothing here reads a variable or a disk.
 //!
 //! There are three targets, because three readers want three things; see [`Target`]. Always true of the
@@ -27,7 +27,7 @@ mod service;
 mod suggestion;
 mod variables;
 
-use roots::{Place, Roots};
+use roots::{Roots, SearchedRoot};
 use variables::SEARCH_VARIABLES;
 
 pub use assignment::{Assignment, AssignmentError};
@@ -35,7 +35,7 @@ pub use configuration::judge_configuration;
 pub use error::{ConfigurationError, EnvironmentError, Root};
 pub use hooks::{HOOKS, Hook, HookRequest, needs_hooks};
 pub use request::{Caller, Request, Target};
-pub use roots::{OPT, Places, VAR_TASK};
+pub use roots::{OPT, RootView, VAR_TASK};
 pub use suggestion::implied_runtimes;
 pub use variables::{
     Beginning, Environment, LeftOut, LeftOutReason, Presence, SearchEntry, Variable,
@@ -47,8 +47,8 @@ pub use variables::{
 /// When a root cannot stand in a search path, or the configuration is one that AWS refuses.
 pub fn environment(request: &Request<'_>) -> Result<Environment, EnvironmentError> {
     let roots = Roots {
-        opt: Place::parse(Root::Opt, request.root, request.in_root)?,
-        task: Place::parse(Root::Task, request.task_root, request.in_task_root)?,
+        opt: SearchedRoot::parse(Root::Opt, request.root, request.in_root)?,
+        task: SearchedRoot::parse(Root::Task, request.task_root, request.in_task_root)?,
     };
     judge_configuration(request.configuration)?;
     let mut environment = match request.target {

@@ -35,4 +35,4 @@ pub use json::Value;
 pub use package::{Ecosystem, Package, PackageId};
 pub use scope::Scope;
 pub(crate) use search_order::{gem_order, java_order, searched};
-pub use sets::{Leftover, PackageSet, Packages, SharedClasses, State};
+pub use sets::{Leftover, PackageSet, Packages, SetState, SharedClasses};

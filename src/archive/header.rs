@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, MAX_TARGET_BYTES, Method};
 use super::records::{DirectoryHeader, Extra, Fields, contains_signature, flag};
-use super::rules::Rule;
+use super::rules::BrokenRule;
 use crate::entry::Kind;
 use crate::path::{EntryName, JudgedName, NameError};
 use crate::timestamp::Timestamp;
@@ -15,44 +15,44 @@ pub(super) fn judge_header(
     header: &DirectoryHeader<'_>,
     prepended_bytes: u64,
     directory_offset: u64,
-    broken: &mut Vec<Rule>,
-) -> Result<Entry, Rule> {
+    broken: &mut Vec<BrokenRule>,
+) -> Result<Entry, BrokenRule> {
     let name = EntryName(header.name).judge()?;
     if header.flags & flag::UTF8 != 0 && std::str::from_utf8(header.name).is_err() {
-        return Err(Rule::Name(NameError::NotUtf8));
+        return Err(BrokenRule::Name(NameError::NotUtf8));
     }
     if contains_signature(header.comment) {
-        return Err(Rule::SignatureInComment);
+        return Err(BrokenRule::SignatureInComment);
     }
     if header.flags & (flag::ENCRYPTED | flag::STRONG_ENCRYPTION | flag::MASKED_HEADER) != 0
         || header.method == 99
     {
-        return Err(Rule::Encrypted);
+        return Err(BrokenRule::Encrypted);
     }
     if header.flags & flag::PATCH_DATA != 0 {
-        return Err(Rule::PatchData);
+        return Err(BrokenRule::PatchData);
     }
     let method = match header.method {
         0 => Method::Stored,
         8 => Method::Deflated,
-        other => return Err(Rule::Method(other)),
+        other => return Err(BrokenRule::Method(other)),
     };
-    let extra = Extra::parse(header.extra).map_err(Rule::ExtraFields)?;
+    let extra = Extra::parse(header.extra).map_err(BrokenRule::ExtraFields)?;
     judge_unicode_name(header.name, extra.unicode_path)?;
-    let sizes = Sizes::of_directory(header, extra.zip64).map_err(Rule::Zip64)?;
+    let sizes = Sizes::of_directory(header, extra.zip64).map_err(BrokenRule::Zip64)?;
     let (kind, unix_mode) = judge_kind(header, name, broken)?;
     if kind != Kind::Directory && name.components().next().is_none() {
-        return Err(Rule::RootNotDirectory);
+        return Err(BrokenRule::RootNotDirectory);
     }
     let (compressed, uncompressed) = (sizes.compressed, sizes.uncompressed);
     match method {
         // An empty deflate stream of two bytes is what some writers keep for a directory.
         Method::Deflated if kind == Kind::Directory && uncompressed == 0 && compressed == 2 => {}
         _ if kind == Kind::Directory && (uncompressed != 0 || compressed != 0) => {
-            return Err(Rule::DirectoryWithData);
+            return Err(BrokenRule::DirectoryWithData);
         }
         Method::Stored if compressed != uncompressed => {
-            return Err(Rule::StoredSizes {
+            return Err(BrokenRule::StoredSizes {
                 compressed,
                 uncompressed,
             });
@@ -63,7 +63,7 @@ pub(super) fn judge_header(
                     .saturating_mul(MAX_RATIO)
                     .saturating_add(MAX_RATIO) =>
         {
-            return Err(Rule::Ratio {
+            return Err(BrokenRule::Ratio {
                 compressed,
                 uncompressed,
             });
@@ -72,17 +72,17 @@ pub(super) fn judge_header(
     }
     if kind == Kind::Symlink {
         if uncompressed == 0 {
-            return Err(Rule::EmptyTarget);
+            return Err(BrokenRule::EmptyTarget);
         }
         if uncompressed > MAX_TARGET_BYTES {
-            return Err(Rule::TargetTooLong(uncompressed));
+            return Err(BrokenRule::TargetTooLong(uncompressed));
         }
     }
     let header_offset = sizes
         .header_offset
         .checked_add(prepended_bytes)
         .filter(|&offset| offset < directory_offset)
-        .ok_or(Rule::BeyondEntries)?;
+        .ok_or(BrokenRule::BeyondEntries)?;
     let dos_time = Timestamp::from_dos(header.date, header.time);
     Ok(Entry {
         name_start: 0,
@@ -111,8 +111,8 @@ const MACOS: u8 = 19;
 fn judge_kind(
     header: &DirectoryHeader<'_>,
     name: JudgedName<'_>,
-    broken: &mut Vec<Rule>,
-) -> Result<(Kind, Option<u16>), Rule> {
+    broken: &mut Vec<BrokenRule>,
+) -> Result<(Kind, Option<u16>), BrokenRule> {
     const DOS_DIRECTORY: u32 = 0x10;
     let unix_mode = (header.attributes >> 16) as u16;
     let is_unix = matches!(header.host, UNIX | MACOS);
@@ -123,7 +123,7 @@ fn judge_kind(
         0o100_000 => Some(Kind::File),
         0o120_000 => Some(Kind::Symlink),
         other if is_unix => {
-            return Err(Rule::SpecialFile(match other {
+            return Err(BrokenRule::SpecialFile(match other {
                 0o010_000 => "FIFO",
                 0o020_000 => "character device",
                 0o060_000 => "block device",
@@ -140,26 +140,26 @@ fn judge_kind(
             Kind::File
         };
         if !has_slash && header.attributes & DOS_DIRECTORY != 0 {
-            broken.push(Rule::DirectoryWithoutSlash);
+            broken.push(BrokenRule::DirectoryWithoutSlash);
             return Ok((Kind::Directory, None));
         }
         // Other hosts' high bits count where they cannot be anything but a mode: they form the kind that the name has.
         return Ok((kind, (type_bits == Some(kind)).then_some(unix_mode)));
     }
     let kind = match (type_bits, has_slash) {
-        (Some(Kind::Symlink), true) => return Err(Rule::SymlinkWithSlash),
+        (Some(Kind::Symlink), true) => return Err(BrokenRule::SymlinkWithSlash),
         (Some(Kind::File), true) => {
-            broken.push(Rule::FileWithSlash);
+            broken.push(BrokenRule::FileWithSlash);
             Kind::Directory
         }
         (_, true) => Kind::Directory,
         (Some(Kind::Symlink), false) => Kind::Symlink,
         (Some(Kind::Directory), false) => {
-            broken.push(Rule::DirectoryWithoutSlash);
+            broken.push(BrokenRule::DirectoryWithoutSlash);
             Kind::Directory
         }
         (Some(Kind::File) | None, false) if header.attributes & DOS_DIRECTORY != 0 => {
-            broken.push(Rule::DirectoryWithoutSlash);
+            broken.push(BrokenRule::DirectoryWithoutSlash);
             Kind::Directory
         }
         (Some(Kind::File) | None, false) => Kind::File,
@@ -169,7 +169,7 @@ fn judge_kind(
 
 /// Info-ZIP's Unicode path extra field (APPNOTE 4.6.9): version 1, CRC-32 of the plain name, the name in UTF-8. One whose
 /// CRC is stale is ignored, as the format demands; a current one must give the plain name, or readers would differ.
-pub(super) fn judge_unicode_name(name: &[u8], field: Option<&[u8]>) -> Result<(), Rule> {
+pub(super) fn judge_unicode_name(name: &[u8], field: Option<&[u8]>) -> Result<(), BrokenRule> {
     let Some([1, crc32 @ ..]) = field else {
         return Ok(());
     };
@@ -177,7 +177,7 @@ pub(super) fn judge_unicode_name(name: &[u8], field: Option<&[u8]>) -> Result<()
         return Ok(());
     };
     if u32::from_le_bytes(*crc32) == crc32_of(name) && unicode != name {
-        return Err(Rule::UnicodeName);
+        return Err(BrokenRule::UnicodeName);
     }
     Ok(())
 }

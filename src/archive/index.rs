@@ -4,7 +4,7 @@ use super::entry::Entry;
 use super::header::judge_header;
 use super::location::DirectoryLocation;
 use super::records::{DIRECTORY_HEADER_BYTES, DirectoryHeader, Fields, LOCAL_HEADER_BYTES};
-use super::rules::{Refusal, Rule, Strictness};
+use super::rules::{BrokenRule, Refusal, Strictness};
 use crate::path::Escaped;
 
 /// The judged index of one archive.
@@ -44,19 +44,19 @@ impl Archive {
         let mut fields = Fields(&directory);
         while !fields.0.is_empty() {
             let index = u32::try_from(entries.len()).map_err(|_| {
-                Refusal::archive(Rule::DirectoryDamaged(
+                Refusal::archive(BrokenRule::DirectoryDamaged(
                     "it has more entries than any archive",
                 ))
             })?;
             let Some(header) = DirectoryHeader::parse(&mut fields) else {
-                return Err(Refusal::archive(Rule::DirectoryDamaged(
+                return Err(Refusal::archive(BrokenRule::DirectoryDamaged(
                     "an entry is not one, or is cut off",
                 )));
             };
             if entries.len() as u64 == location.entries {
                 // Those that nobody announced are counted, not kept.
                 let more = std::iter::from_fn(|| DirectoryHeader::parse(&mut fields)).count();
-                return Err(Refusal::archive(Rule::EntryCount {
+                return Err(Refusal::archive(BrokenRule::EntryCount {
                     stated: location.entries,
                     found: location.entries + 1 + more as u64,
                 }));
@@ -85,7 +85,7 @@ impl Archive {
         }
         let found = entries.len() as u64;
         if found != location.entries {
-            return Err(Refusal::archive(Rule::EntryCount {
+            return Err(Refusal::archive(BrokenRule::EntryCount {
                 stated: location.entries,
                 found,
             }));
@@ -116,7 +116,7 @@ impl Archive {
         // Without any entry the directory itself comes first.
         let start = offset_of(&self.entries, nth(0)).unwrap_or(directory_offset);
         if start > first {
-            Refusal::archive(Rule::PrependedBytes(start - first))
+            Refusal::archive(BrokenRule::PrependedBytes(start - first))
                 .admit(self.strictness, &mut self.admitted)?;
         }
         // Of several bad entries the one that stands first in the directory is named.
@@ -141,8 +141,8 @@ impl Archive {
             return Ok(());
         };
         let rule = match self.entries.get(other as usize) {
-            Some(other) => Rule::Overlap(Escaped(self.name(other)).to_string()),
-            None => Rule::BeyondEntries,
+            Some(other) => BrokenRule::Overlap(Escaped(self.name(other)).to_string()),
+            None => BrokenRule::BeyondEntries,
         };
         Err(self.refusal(rule, index))
     }
@@ -192,7 +192,7 @@ impl Archive {
     }
 
     /// A refusal that names one of the entries.
-    pub(crate) fn refusal(&self, rule: Rule, index: u32) -> Refusal {
+    pub(crate) fn refusal(&self, rule: BrokenRule, index: u32) -> Refusal {
         Refusal::entry(rule, index, self.name(self.entry(index)))
     }
 }

@@ -6,7 +6,7 @@ use super::index::Archive;
 use super::records::{
     DATA_DESCRIPTOR, Extra, Fields, LOCAL_HEADER, LOCAL_HEADER_BYTES, LocalHeader, flag,
 };
-use super::rules::{Refusal, Rule, Strictness};
+use super::rules::{BrokenRule, Refusal, Strictness};
 
 /// Where an entry's data lies, found by [`Archive::judge_local`].
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,28 +41,29 @@ impl Archive {
         let mut admitted = Vec::new();
         let entry = self.entry(index);
         let refuse = |rule| Refusal::entry(rule, index, self.name(entry));
-        let header = LocalHeader::parse(bytes).ok_or_else(|| refuse(Rule::LocalSignature))?;
+        let header = LocalHeader::parse(bytes).ok_or_else(|| refuse(BrokenRule::LocalSignature))?;
         let mut admit = |rule| refuse(rule).admit(self.strictness(), &mut admitted);
         if header.name != self.name(entry) {
-            admit(Rule::LocalName(header.name.to_vec()))?;
+            admit(BrokenRule::LocalName(header.name.to_vec()))?;
         }
         if header.method != (if entry.method == Method::Stored { 0 } else { 8 }) {
-            return Err(refuse(Rule::LocalMethod));
+            return Err(refuse(BrokenRule::LocalMethod));
         }
         if (header.flags ^ entry.flags) & (flag::ENCRYPTED | flag::DATA_DESCRIPTOR | flag::UTF8)
             != 0
         {
-            admit(Rule::LocalFlags)?;
+            admit(BrokenRule::LocalFlags)?;
         }
-        let extra = Extra::parse(header.extra).map_err(|why| refuse(Rule::ExtraFields(why)))?;
+        let extra =
+            Extra::parse(header.extra).map_err(|why| refuse(BrokenRule::ExtraFields(why)))?;
         judge_unicode_name(header.name, extra.unicode_path).map_err(refuse)?;
         if let Some(what) = size_conflict(&header, extra.zip64, entry) {
-            admit(Rule::LocalSizes(what))?;
+            admit(BrokenRule::LocalSizes(what))?;
         }
         let data_start = LOCAL_HEADER_BYTES + header.name.len() + header.extra.len();
         let ends = entry.header_offset + data_start as u64 + entry.compressed_bytes;
         if ends > entry.boundary {
-            return Err(refuse(Rule::BeyondEntries));
+            return Err(refuse(BrokenRule::BeyondEntries));
         }
         Ok(LocalEntry {
             data_start,
@@ -96,7 +97,7 @@ impl Archive {
         } else if let Some(after) = strip_descriptor(rest, entry) {
             after
         } else {
-            admit(Rule::DataDescriptor)?;
+            admit(BrokenRule::DataDescriptor)?;
             if self.strictness() == Strictness::Lenient {
                 return Ok(admitted);
             }
@@ -108,9 +109,9 @@ impl Archive {
                 .windows(4)
                 .any(|window| window == LOCAL_HEADER.to_le_bytes());
             admit(if hides_entry {
-                Rule::HiddenEntry
+                BrokenRule::HiddenEntry
             } else {
-                Rule::Gap(after.len() as u64 + unseen_bytes)
+                BrokenRule::Gap(after.len() as u64 + unseen_bytes)
             })?;
         }
         Ok(admitted)

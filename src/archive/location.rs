@@ -4,7 +4,7 @@ use super::records::{
     DIRECTORY_HEADER_BYTES, END_RECORD, END_RECORD_BYTES, EndRecord, ZIP64_END_RECORD_BYTES,
     ZIP64_LOCATOR_BYTES, Zip64EndRecord, Zip64Locator, contains_signature,
 };
-use super::rules::{Refusal, Rule, Strictness};
+use super::rules::{BrokenRule, Refusal, Strictness};
 
 /// How many of the last bytes of an archive [`DirectoryLocation::find`] wants: the end records, the longest comment, and as
 /// much NUL padding again (tape-minded writers fill blocks of 10 KiB).
@@ -48,7 +48,7 @@ impl DirectoryLocation {
         // file would find that one.
         let record = tail.get(place + 1..place + END_RECORD_BYTES + end.comment.len());
         if record.is_none_or(contains_signature) {
-            return Err(Refusal::archive(Rule::SignatureInComment));
+            return Err(Refusal::archive(BrokenRule::SignatureInComment));
         }
         let tail_offset = file_bytes - tail.len() as u64;
         let zip64 = zip64_end_record(tail, place)?;
@@ -71,15 +71,15 @@ impl DirectoryLocation {
             && is_first_disk(end.directory_disk, zip64_says_first_disk))
             || end.entries_on_disk != end.entries
         {
-            return Err(Refusal::archive(Rule::SeveralDisks));
+            return Err(Refusal::archive(BrokenRule::SeveralDisks));
         }
         if bytes > MAX_DIRECTORY_BYTES {
-            return Err(Refusal::archive(Rule::DirectoryTooLarge(bytes)));
+            return Err(Refusal::archive(BrokenRule::DirectoryTooLarge(bytes)));
         }
         let prepended_bytes = end_offset
             .checked_sub(bytes)
             .and_then(|start| start.checked_sub(offset))
-            .ok_or_else(|| Refusal::archive(Rule::DirectoryRange))?;
+            .ok_or_else(|| Refusal::archive(BrokenRule::DirectoryRange))?;
         // Known before a byte of it is read into memory; below that, counting the entries says it better.
         if bytes
             > entries
@@ -87,10 +87,10 @@ impl DirectoryLocation {
                 .max(WORTH_COUNTING_BYTES)
         {
             let why = "it is longer than its entries can be";
-            return Err(Refusal::archive(Rule::DirectoryDamaged(why)));
+            return Err(Refusal::archive(BrokenRule::DirectoryDamaged(why)));
         }
         if prepended_bytes > 0 {
-            Refusal::archive(Rule::PrependedBytes(prepended_bytes))
+            Refusal::archive(BrokenRule::PrependedBytes(prepended_bytes))
                 .admit(strictness, &mut admitted)?;
         }
         if let Some((record, locator, record_place)) = &zip64 {
@@ -101,7 +101,7 @@ impl DirectoryLocation {
                 tail_offset + *record_place as u64,
                 prepended_bytes,
             )
-            .map_err(|why| Refusal::archive(Rule::Zip64(why)))?;
+            .map_err(|why| Refusal::archive(BrokenRule::Zip64(why)))?;
         }
         Ok(Self {
             offset: end_offset - bytes,
@@ -121,7 +121,7 @@ fn find_end_record<'a>(
     admitted: &mut Vec<Refusal>,
 ) -> Result<(usize, EndRecord<'a>), Refusal> {
     if file_bytes == 0 {
-        return Err(Refusal::archive(Rule::EmptyFile));
+        return Err(Refusal::archive(BrokenRule::EmptyFile));
     }
     let padding_starts = tail
         .iter()
@@ -136,7 +136,7 @@ fn find_end_record<'a>(
         let stop = place + END_RECORD_BYTES + end.comment.len();
         if stop >= padding_starts {
             if found.replace((place, end)).is_some() {
-                return Err(Refusal::archive(Rule::SeveralEndRecords));
+                return Err(Refusal::archive(BrokenRule::SeveralEndRecords));
             }
         } else if followed.is_none() {
             followed = Some((place, end, (tail.len() - stop) as u64));
@@ -146,9 +146,9 @@ fn find_end_record<'a>(
         return Ok(found);
     }
     let Some((place, end, trailing_bytes)) = followed else {
-        return Err(Refusal::archive(Rule::NotAZip));
+        return Err(Refusal::archive(BrokenRule::NotAZip));
     };
-    Refusal::archive(Rule::TrailingBytes(trailing_bytes)).admit(strictness, admitted)?;
+    Refusal::archive(BrokenRule::TrailingBytes(trailing_bytes)).admit(strictness, admitted)?;
     Ok((place, end))
 }
 
@@ -194,7 +194,7 @@ fn zip64_end_record(
         });
     match record {
         Some((record, place)) => Ok(Some((record, locator, place))),
-        None => Err(Refusal::archive(Rule::Zip64(
+        None => Err(Refusal::archive(BrokenRule::Zip64(
             "the record does not stand directly before its locator",
         ))),
     }

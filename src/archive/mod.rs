@@ -20,5 +20,5 @@ pub(crate) use in_memory::ArchiveInMemory;
 pub use index::Archive;
 pub use local::LocalEntry;
 pub use location::{DirectoryLocation, MAX_DIRECTORY_BYTES, TAIL_BYTES};
-pub use rules::{EntryPlace, Refusal, Rule, Strictness};
+pub use rules::{BrokenRule, EntryPlace, Refusal, Strictness};
 pub use write::{ArchiveWriter, NewEntry};

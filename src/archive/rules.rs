@@ -11,7 +11,7 @@ pub enum Strictness {
     /// None.
     #[default]
     Strict,
-    /// What is ambiguous but harmless ([`Rule::is_harmless`]); each case is recorded. Nothing unsafe, ever.
+    /// What is ambiguous but harmless ([`BrokenRule::is_harmless`]); each case is recorded. Nothing unsafe, ever.
     Lenient,
 }
 
@@ -19,7 +19,7 @@ pub enum Strictness {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "each variant's sentence says what it is")]
 #[non_exhaustive]
-pub enum Rule {
+pub enum BrokenRule {
     // The archive as a whole (4.3.12 to 4.3.16).
     #[error("it is not a zip archive: there is no end of central directory record")]
     NotAZip,
@@ -130,7 +130,7 @@ pub enum Rule {
     Crc { stated: u32, found: u32 },
 }
 
-impl Rule {
+impl BrokenRule {
     /// Whether breaking it is ambiguous but harmless, so that `--lenient` accepts it: the directory is believed, and of two
     /// entries of one name the last one wins.
     pub const fn is_harmless(&self) -> bool {
@@ -172,7 +172,7 @@ const fn method_name(method: u16) -> &'static str {
 #[non_exhaustive]
 pub struct Refusal {
     /// The rule.
-    pub rule: Rule,
+    pub rule: BrokenRule,
     /// The entry that broke it; `None` when it is the archive as a whole.
     pub entry: Option<EntryPlace>,
 }
@@ -189,12 +189,12 @@ pub struct EntryPlace {
 
 impl Refusal {
     /// The archive as a whole broke `rule`.
-    pub const fn archive(rule: Rule) -> Self {
+    pub const fn archive(rule: BrokenRule) -> Self {
         Self { rule, entry: None }
     }
 
     /// One entry broke `rule`.
-    pub fn entry(rule: Rule, index: u32, name: &[u8]) -> Self {
+    pub fn entry(rule: BrokenRule, index: u32, name: &[u8]) -> Self {
         Self {
             rule,
             entry: Some(EntryPlace {

@@ -30,7 +30,7 @@ extension `Extension.LaunchError`. Git on Windows makes such lines from good one
                     program.path,
                     "its first line ends in a carriage return, so its interpreter is not found",
                 );
-                if program.place == Place::Bin {
+                if program.place == StartedFrom::Bin {
                     findings.only(Severity::Warning);
                 }
             }
@@ -61,7 +61,7 @@ brings itself is at /opt.",
                 program.path,
                 format!("{missing} is not in {}", image(subject)),
             );
-            if program.place == Place::Bin {
+            if program.place == StartedFrom::Bin {
                 findings.only(Severity::Warning);
             }
         }
@@ -70,7 +70,7 @@ brings itself is at /opt.",
 
 /// From where a program is started.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Place {
+enum StartedFrom {
     /// By Lambda, when the function starts.
     Start,
     /// By name, by whoever wants it.
@@ -81,13 +81,13 @@ enum Place {
 struct Program {
     path: LayerPath,
     origin: Origin,
-    place: Place,
+    place: StartedFrom,
 }
 
 /// What lies in `bin` and `extensions`, `bootstrap`, and the wrapper that the function names.
 fn programs(subject: &Subject<'_>) -> Vec<Program> {
     let mut programs = Vec::new();
-    let mut add = |node: NodeId, place: Place| {
+    let mut add = |node: NodeId, place: StartedFrom| {
         let mut at = node;
         if subject.tree.kind(node) == Kind::Symlink {
             let path = subject.tree.path(node);
@@ -105,10 +105,10 @@ fn programs(subject: &Subject<'_>) -> Vec<Program> {
         }
     };
     for node in subject.children("extensions") {
-        add(node, Place::Start);
+        add(node, StartedFrom::Start);
     }
     for node in subject.children("bin") {
-        add(node, Place::Bin);
+        add(node, StartedFrom::Bin);
     }
     // Other runtimes bring their own and do not look at it.
     let has_bootstrap = subject.may_be(Family::Provided);
@@ -118,7 +118,7 @@ fn programs(subject: &Subject<'_>) -> Vec<Program> {
         .and_then(|path| path.strip_prefix(b"/opt/"));
     for path in [bootstrap, wrapper].into_iter().flatten() {
         if let Some(node) = subject.resolve(path) {
-            add(node, Place::Start);
+            add(node, StartedFrom::Start);
         }
     }
     programs

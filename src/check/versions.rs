@@ -26,7 +26,7 @@ them is the runtime's.",
     judge: |subject, findings| {
         let Some((runtime, places)) = subject
             .runtime
-            .and_then(|runtime| Some((runtime, Places::of(runtime)?)))
+            .and_then(|runtime| Some((runtime, VersionFolders::of(runtime)?)))
         else {
             return;
         };
@@ -129,7 +129,7 @@ that is a warning.",
 };
 
 /// Where a language's runtimes look, and how folders for its other versions are named.
-struct Places {
+struct VersionFolders {
     family: Family,
     /// The directory that has a child for each version.
     parent: &'static str,
@@ -141,7 +141,7 @@ struct Places {
     unversioned: Option<&'static str>,
 }
 
-impl Places {
+impl VersionFolders {
     fn of(runtime: &Runtime) -> Option<Self> {
         let version = runtime.version;
         let (parent, own, below, unversioned) = match runtime.family {

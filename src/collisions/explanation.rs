@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::class::{Class, Counts};
 use super::collision::Collisions;
 use crate::merge::Origin;
-use crate::packages::{Package, PackageSet, Packages, State};
+use crate::packages::{Package, PackageSet, Packages, SetState};
 
 /// The collisions of a tree, told by its packages.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -87,7 +87,7 @@ fn is_harmless(set: &PackageSet, packages: &Packages, lost_nothing: &HashSet<Ori
     let Some(winner) = set.winner.map(|winner| packages.package(winner)) else {
         return false;
     };
-    set.state == State::Clean
+    set.state == SetState::Clean
         && set
             .members
             .iter()

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::assignment::Assignment;
-use super::roots::Places;
+use super::roots::RootView;
 use super::variables::SEARCH_VARIABLES;
 use crate::runtime::Runtime;
 
@@ -55,9 +55,9 @@ pub struct Request<'a> {
     /// Where the function's code is or will be, absolute.
     pub task_root: &'a Path,
     /// What the root holds.
-    pub in_root: &'a dyn Places,
+    pub in_root: &'a dyn RootView,
     /// What the task root holds.
-    pub in_task_root: &'a dyn Places,
+    pub in_task_root: &'a dyn RootView,
     /// The variables of the caller: the head of `PATH` and `LD_LIBRARY_PATH` on a host.
     pub caller: &'a Caller,
     /// The directories in which this machine's loader looks by itself, in its order. Asked for only where they matter.

@@ -17,7 +17,7 @@ pub const OPT: &str = "/opt";
 pub const VAR_TASK: &str = "/var/task";
 
 /// What the rules ask about a root or a task root; answered by a merged tree or by a disk.
-pub trait Places {
+pub trait RootView {
     /// Is there a directory at this path, relative to the root, links followed inside the root?
     fn is_directory(&self, path: &[u8]) -> bool;
     /// The names directly in that directory (any order); empty when there is none.
@@ -26,7 +26,7 @@ pub trait Places {
     fn provided_by(&self, path: &[u8]) -> Vec<usize>;
 }
 
-impl Places for MergedTree<'_> {
+impl RootView for MergedTree<'_> {
     fn is_directory(&self, path: &[u8]) -> bool {
         self.resolve_bytes(path)
             .is_some_and(|node| self.kind(node) == Kind::Directory)
@@ -49,21 +49,21 @@ impl Places for MergedTree<'_> {
 
 /// The two roots of a request, fit to stand in search paths.
 pub(super) struct Roots<'a> {
-    pub(super) opt: Place<'a>,
-    pub(super) task: Place<'a>,
+    pub(super) opt: SearchedRoot<'a>,
+    pub(super) task: SearchedRoot<'a>,
 }
 
 /// A root: its path without trailing or double slashes, and what it holds.
-pub(super) struct Place<'a> {
+pub(super) struct SearchedRoot<'a> {
     pub(super) path: PathBuf,
-    pub(super) holds: &'a dyn Places,
+    pub(super) holds: &'a dyn RootView,
 }
 
-impl<'a> Place<'a> {
+impl<'a> SearchedRoot<'a> {
     pub(super) fn parse(
         which: Root,
         root: &Path,
-        holds: &'a dyn Places,
+        holds: &'a dyn RootView,
     ) -> Result<Self, EnvironmentError> {
         if !root.is_absolute() {
             return Err(EnvironmentError::RelativeRoot {

@@ -1,6 +1,6 @@
 //! Which runtimes the folders of a root speak for, to help whoever named none.
 
-use super::roots::Places;
+use super::roots::RootView;
 use crate::runtime::{Family, Runtime};
 
 /// How many runtimes are suggested where a folder names a language but no version of it.
@@ -10,7 +10,7 @@ const WITHOUT_VERSION: usize = 2;
 ///
 /// A folder with a version implies exactly that one (`python/lib/python3.12`, `nodejs/node20`,
 /// `ruby/gems/3.3.0`); one without (`python`, `java/lib`) implies the newest supported of the language.
-pub fn implied_runtimes(root: &dyn Places) -> Vec<&'static Runtime> {
+pub fn implied_runtimes(root: &dyn RootView) -> Vec<&'static Runtime> {
     let versioned = Runtime::all()
         .iter()
         .rev()
@@ -36,7 +36,7 @@ pub fn implied_runtimes(root: &dyn Places) -> Vec<&'static Runtime> {
 }
 
 /// Whether the root has the folder that carries the runtime's version.
-fn names_version(root: &dyn Places, runtime: &Runtime) -> bool {
+fn names_version(root: &dyn RootView, runtime: &Runtime) -> bool {
     let version = runtime.version;
     let folder = match runtime.family {
         Family::Python => format!("python/lib/python{version}"),

@@ -47,7 +47,7 @@ impl Memory {
     }
 }
 
-impl Places for Memory {
+impl RootView for Memory {
     fn is_directory(&self, path: &[u8]) -> bool {
         self.below(path).next().is_some()
     }

@@ -8,7 +8,7 @@ use rayon::ThreadPool;
 
 use crate::archive::Refusal;
 use crate::check::facts::{FileBytes, FileFacts, look};
-use crate::check::{Configuration, Finding, Outcome, Policy, Subject};
+use crate::check::{Configuration, Finding, Outcome, RuleLevels, Subject};
 use crate::host::error::HostError;
 use crate::host::read::input::LayerInput;
 use crate::host::read::inspect::{Inspected, inspect_all};
@@ -87,7 +87,7 @@ pub fn judge(
     contents: &StackContents,
     configuration: Configuration<'_>,
     quotas: &[QuotaExceeded],
-    policy: &Policy,
+    policy: &RuleLevels,
 ) -> JudgedStack {
     let packages = Packages::of(tree, &contents.of_packages, configuration.runtime);
     let mut subject = Subject::new(tree, &contents.facts, configuration);
@@ -132,7 +132,7 @@ pub fn findings(
             architecture,
             variables: &[],
         };
-        let judged = judge(&tree, &contents, configuration, &[], &Policy::default());
+        let judged = judge(&tree, &contents, configuration, &[], &RuleLevels::default());
         Ok(judged.outcome.findings)
     })
 }

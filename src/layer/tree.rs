@@ -5,7 +5,7 @@ use std::hash::BuildHasher as _;
 use hashbrown::HashTable;
 
 use super::listing::Listing;
-use crate::archive::{Archive, Refusal, Rule, Strictness};
+use crate::archive::{Archive, BrokenRule, Refusal, Strictness};
 use crate::entry::{Kind, Object};
 use crate::path::{EntryName, Escaped, JudgedName, NameError};
 
@@ -98,7 +98,7 @@ pub(super) fn grow<N: Names>(
         let refuse = |rule| Refusal::entry(rule, index, names.name(index));
         let name = names
             .judged_name(index)
-            .map_err(|error| refuse(Rule::Name(error)))?;
+            .map_err(|error| refuse(BrokenRule::Name(error)))?;
         let object = names.object(index);
         unzipped_bytes = unzipped_bytes.saturating_add(object.size);
         if let Err(rule) = builder.insert(name, index, object) {
@@ -149,7 +149,12 @@ impl<'n, N: Names> TreeBuilder<'n, N> {
     }
 
     /// Inserts entry `index`. A rule that is broken but harmless is returned after the entry took its place.
-    fn insert(&mut self, name: JudgedName<'_>, index: u32, object: Object) -> Result<(), Rule> {
+    fn insert(
+        &mut self,
+        name: JudgedName<'_>,
+        index: u32,
+        object: Object,
+    ) -> Result<(), BrokenRule> {
         let whole = self.names.name(index);
         let mut components = name.components();
         // The root's own entry says nothing that counts.
@@ -182,7 +187,7 @@ impl<'n, N: Names> TreeBuilder<'n, N> {
         let place = self.place(last);
         let node = &mut self.nodes[id as usize];
         if (node.kind == Kind::Directory) != (object.kind == Kind::Directory) {
-            return Err(Rule::FileAndDirectory);
+            return Err(BrokenRule::FileAndDirectory);
         }
         let before = (node.entry != NO_ENTRY).then(|| self.names.object(node.entry));
         if node.entry != NO_ENTRY {
@@ -195,11 +200,11 @@ impl<'n, N: Names> TreeBuilder<'n, N> {
             Some(before) if before.mode != object.mode => "mode",
             _ => return Ok(()),
         };
-        Err(Rule::Duplicate(differing))
+        Err(BrokenRule::Duplicate(differing))
     }
 
     /// The directory `component` of `parent`, implied if nothing named it yet.
-    fn descend(&mut self, parent: u32, component: &[u8]) -> Result<u32, Rule> {
+    fn descend(&mut self, parent: u32, component: &[u8]) -> Result<u32, BrokenRule> {
         let hash = self.hash(parent, component);
         let Some(id) = self.find(hash, parent, component) else {
             return Ok(self.add(parent, component, NO_ENTRY, Kind::Directory, hash));
@@ -209,7 +214,7 @@ impl<'n, N: Names> TreeBuilder<'n, N> {
             return Ok(id);
         }
         let parent = Escaped(self.names.name(node.entry)).to_string();
-        Err(Rule::BelowNonDirectory {
+        Err(BrokenRule::BelowNonDirectory {
             parent,
             kind: node.kind,
         })

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::contents::Contents;
 use super::facts::{Fact, Facts};
-use super::package::{Ecosystem, Found, Package, PackageId};
+use super::package::{Ecosystem, Package, PackageId, RawPackage};
 use super::scope::Scope;
 use super::search_order::{SearchOrder, gem_order, java_order};
-use super::sets::{Leftover, PackageSet, Packages, SharedClasses, State};
+use super::sets::{Leftover, PackageSet, Packages, SetState, SharedClasses};
 use super::{node, others, python, search_order};
 use crate::entry::Kind;
 use crate::layer::{LayerId, LayerNodeId};
@@ -33,7 +33,7 @@ impl Packages {
     ) -> Self {
         let sights = Sights::of(tree);
         let order = SearchOrder::of(tree, runtime);
-        let mut found: Vec<(LayerId, LayerPath, Found)> = Vec::new();
+        let mut found: Vec<(LayerId, LayerPath, RawPackage)> = Vec::new();
         let layers = tree.stack().in_merge_order();
         for (id, layer) in layers.filter(|&(id, _)| scope.is_in(id)) {
             let contents = Contents::new(id, layer);
@@ -112,9 +112,9 @@ fn printable(text: String) -> String {
 
 /// A module without metadata is the distribution's that has a module of this name in another layer, or another folder that is
 /// searched: somebody left the metadata out to save space.
-fn name_bare_modules(found: &mut [(LayerId, LayerPath, Found)]) {
+fn name_bare_modules(found: &mut [(LayerId, LayerPath, RawPackage)]) {
     let mut owners: HashMap<String, BTreeSet<String>> = HashMap::new();
-    let is_bare = |found: &Found| found.version.is_none() && found.metadata.is_empty();
+    let is_bare = |found: &RawPackage| found.version.is_none() && found.metadata.is_empty();
     for (_, _, found) in found.iter() {
         let is_found = search_order::is_searched(Ecosystem::Python, &found.folder);
         if found.ecosystem == Ecosystem::Python && !is_bare(found) && is_found {
@@ -137,7 +137,7 @@ fn name_bare_modules(found: &mut [(LayerId, LayerPath, Found)]) {
 }
 
 /// A jar without coordinates is the artifact that another jar of its name says it is.
-fn name_bare_jars(found: &mut [(LayerId, LayerPath, Found)]) {
+fn name_bare_jars(found: &mut [(LayerId, LayerPath, RawPackage)]) {
     let mut full: HashMap<String, BTreeSet<String>> = HashMap::new();
     for (_, _, found) in found.iter() {
         if let (Ecosystem::Java, Some((_, artifact))) =
@@ -307,7 +307,7 @@ impl Comparison<'_, '_> {
         members.sort_by_cached_key(|&id| self.rank(id));
         let winner = members.first().copied().filter(|&id| self.is_seen(id));
         let leftovers = winner.map_or_else(Vec::new, |winner| self.leftovers(winner, &members));
-        let state = winner.map_or(State::Clean, |winner| {
+        let state = winner.map_or(SetState::Clean, |winner| {
             self.state(winner, &members, &leftovers)
         });
         PackageSet {
@@ -389,7 +389,7 @@ impl Comparison<'_, '_> {
         }
     }
 
-    fn state(&self, winner: PackageId, members: &[PackageId], leftovers: &[Leftover]) -> State {
+    fn state(&self, winner: PackageId, members: &[PackageId], leftovers: &[Leftover]) -> SetState {
         let still_describes = |leftover: &Leftover| {
             let layer = self.tree.stack().layer(leftover.file.layer);
             let name = layer.name(leftover.file.node);
@@ -408,11 +408,11 @@ impl Comparison<'_, '_> {
             member != winner && !self.shares_place(winner, member) && self.is_seen(member)
         });
         if is_mixed || is_twice_in_a_layer {
-            State::Mixed
+            SetState::Mixed
         } else if is_parallel {
-            State::Parallel
+            SetState::Parallel
         } else {
-            State::Clean
+            SetState::Clean
         }
     }
 

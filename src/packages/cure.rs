@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write as _};
 
 use super::package::{Ecosystem, Package, PackageId};
-use super::sets::{PackageSet, Packages, State};
+use super::sets::{PackageSet, Packages, SetState};
 use crate::entry::Kind;
 use crate::layer::{Layer, LayerForm, LayerId, LayerNodeId, LayerStack};
 use crate::path::{Escaped, LayerPath};
@@ -79,7 +79,7 @@ impl<'a> Cures<'a> {
     /// folder that is searched later, or has a name that is loaded later. A package without metadata may be a few files over
     /// the whole one, so that is kept only if all are so.
     pub fn of(&self, set: &PackageSet) -> Option<Cure> {
-        if set.state == State::Clean {
+        if set.state == SetState::Clean {
             return None;
         }
         let winner = set.winner?;

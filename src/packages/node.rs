@@ -2,7 +2,7 @@
 
 use super::contents::Contents;
 use super::facts::{Fact, Facts};
-use super::package::{Ecosystem, Found};
+use super::package::{Ecosystem, RawPackage};
 use crate::layer::LayerNodeId;
 use crate::merge::Origin;
 
@@ -11,7 +11,7 @@ pub(super) fn find(
     contents: &Contents<'_>,
     facts: &Facts,
     counts: impl Fn(Origin) -> bool,
-    found: &mut Vec<Found>,
+    found: &mut Vec<RawPackage>,
 ) {
     let counts = |node| counts(contents.origin(node));
     for folder in contents.directories() {
@@ -49,7 +49,7 @@ fn package(
     folder: LayerNodeId,
     directory: LayerNodeId,
     name: String,
-) -> Option<Found> {
+) -> Option<RawPackage> {
     // A nested package is one of its own.
     let enter = |node| contents.name(node) != b"node_modules";
     let mut files = Vec::new();
@@ -69,7 +69,7 @@ fn package(
         .components()
         .filter(|component| *component == b"node_modules")
         .count();
-    Some(Found {
+    Some(RawPackage {
         ecosystem: Ecosystem::Node,
         display_name: real_name.unwrap_or_else(|| name.clone()),
         modules: vec![name.clone()],

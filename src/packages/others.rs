@@ -2,12 +2,12 @@
 
 use super::contents::Contents;
 use super::facts::{Fact, Facts, is_library_name};
-use super::package::{Ecosystem, Found};
+use super::package::{Ecosystem, RawPackage};
 use crate::entry::Kind;
 use crate::layer::LayerNodeId;
 
 /// What one layer brings of all of them.
-pub(super) fn find(contents: &Contents<'_>, facts: &Facts, found: &mut Vec<Found>) {
+pub(super) fn find(contents: &Contents<'_>, facts: &Facts, found: &mut Vec<RawPackage>) {
     let directory = |path: &[u8]| contents.find(LayerNodeId::ROOT, path);
     if let Some(folder) = directory(b"java/lib") {
         jars(contents, facts, folder, found);
@@ -42,8 +42,8 @@ fn single(
     file: LayerNodeId,
     name: String,
     version: Option<String>,
-) -> Found {
-    Found {
+) -> RawPackage {
+    RawPackage {
         ecosystem,
         display_name: name.clone(),
         modules: vec![name.clone()],
@@ -58,7 +58,7 @@ fn single(
     }
 }
 
-fn jars(contents: &Contents<'_>, facts: &Facts, folder: LayerNodeId, found: &mut Vec<Found>) {
+fn jars(contents: &Contents<'_>, facts: &Facts, folder: LayerNodeId, found: &mut Vec<RawPackage>) {
     let (mut jars, mut links) = (Vec::new(), Vec::new());
     for &child in contents.children(folder) {
         let file_name = contents.text(child);
@@ -113,7 +113,7 @@ fn split_version(stem: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn gems(contents: &Contents<'_>, facts: &Facts, folder: LayerNodeId, found: &mut Vec<Found>) {
+fn gems(contents: &Contents<'_>, facts: &Facts, folder: LayerNodeId, found: &mut Vec<RawPackage>) {
     let home = contents.layer.parent(folder);
     for &child in contents.children(folder) {
         let Some(full_name) = contents.text(child).strip_suffix(".gemspec") else {
@@ -145,7 +145,7 @@ fn gems(contents: &Contents<'_>, facts: &Facts, folder: LayerNodeId, found: &mut
             }
         }
         files.sort_unstable();
-        found.push(Found {
+        found.push(RawPackage {
             ecosystem: Ecosystem::Ruby,
             display_name: name.clone(),
             modules: Vec::new(),
@@ -161,7 +161,12 @@ fn gems(contents: &Contents<'_>, facts: &Facts, folder: LayerNodeId, found: &mut
     }
 }
 
-fn libraries(contents: &Contents<'_>, facts: &Facts, folder: LayerNodeId, found: &mut Vec<Found>) {
+fn libraries(
+    contents: &Contents<'_>,
+    facts: &Facts,
+    folder: LayerNodeId,
+    found: &mut Vec<RawPackage>,
+) {
     let mut links = Vec::new();
     let mut libraries = Vec::new();
     for &child in contents.children(folder) {
@@ -188,7 +193,7 @@ fn libraries(contents: &Contents<'_>, facts: &Facts, folder: LayerNodeId, found:
 }
 
 /// A link is part of what it leads to: `libz.so.1` of `libz.so.1.3.1`. One that leads elsewhere is part of nothing.
-fn give_links(contents: &Contents<'_>, links: &[LayerNodeId], packages: &mut [Found]) {
+fn give_links(contents: &Contents<'_>, links: &[LayerNodeId], packages: &mut [RawPackage]) {
     for &link in links {
         let target = contents.layer.target(link).unwrap_or_default();
         let named = target.rsplit(|&byte| byte == b'/').next();

@@ -93,7 +93,7 @@ pub struct Package {
 
 /// A package as it was found in one layer, before anything is compared.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct RawPackage {
     pub(super) ecosystem: Ecosystem,
     pub(super) name: String,
     pub(super) display_name: String,

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::contents::Contents;
 use super::facts::{Fact, Facts, Recorded};
-use super::package::{Ecosystem, Found};
+use super::package::{Ecosystem, RawPackage};
 use super::search_order;
 use crate::layer::LayerNodeId;
 use crate::merge::Origin;
@@ -15,7 +15,7 @@ pub(super) fn find(
     contents: &Contents<'_>,
     facts: &Facts,
     counts: impl Fn(Origin) -> bool,
-    found: &mut Vec<Found>,
+    found: &mut Vec<RawPackage>,
 ) {
     let counts = |node| counts(contents.origin(node));
     for directory in contents.directories() {
@@ -125,7 +125,7 @@ impl Folder<'_, '_> {
         &self,
         metadata: &[LayerNodeId],
         counts: impl Fn(LayerNodeId) -> bool,
-        found: &mut Vec<Found>,
+        found: &mut Vec<RawPackage>,
     ) {
         let mut distributions: Vec<Distribution> = metadata
             .iter()
@@ -151,7 +151,7 @@ impl Folder<'_, '_> {
                 Some(_) | None => {}
             }
         }
-        let made = distributions.into_iter().map(|distribution| Found {
+        let made = distributions.into_iter().map(|distribution| RawPackage {
             ecosystem: Ecosystem::Python,
             name: normalised(&distribution.name),
             modules: self.modules_of(&distribution),
@@ -302,7 +302,7 @@ impl Folder<'_, '_> {
     }
 
     /// The module that no distribution speaks for, if this is one.
-    fn module(&self, child: LayerNodeId) -> Option<Found> {
+    fn module(&self, child: LayerNodeId) -> Option<RawPackage> {
         let contents = self.contents;
         let name = module_name(contents.text(child))?;
         let mut files = Vec::new();
@@ -316,7 +316,7 @@ impl Folder<'_, '_> {
             return None;
         }
         files.sort_unstable();
-        Some(Found {
+        Some(RawPackage {
             ecosystem: Ecosystem::Python,
             name: normalised(name),
             display_name: name.to_owned(),

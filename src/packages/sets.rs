@@ -7,7 +7,7 @@ use crate::merge::Origin;
 
 /// What became of several packages of one name.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum State {
+pub enum SetState {
     /// One is visible, and it is whole.
     Clean,
     /// Another one is whole, too, elsewhere on the search path or beside the winner: it is shadowed there, or loaded as well.
@@ -17,7 +17,7 @@ pub enum State {
     Mixed,
 }
 
-impl fmt::Display for State {
+impl fmt::Display for SetState {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Clean => "clean",
@@ -52,7 +52,7 @@ pub struct PackageSet {
     /// Which one is found, or would be if the runtime looked there ([`Package::position`]); `None` if nothing of any is left.
     pub winner: Option<PackageId>,
     /// What became of them.
-    pub state: State,
+    pub state: SetState,
     /// What is left of the others where the winner is, by path.
     pub leftovers: Vec<Leftover>,
 }
@@ -117,7 +117,7 @@ impl Packages {
 
     /// Whether a reader of the merged tree sees a package of a set: it wins, or something of it was not replaced.
     pub fn is_visible(&self, set: &PackageSet, id: PackageId) -> bool {
-        set.winner == Some(id) || set.state != State::Clean && self.package(id).standing > 0
+        set.winner == Some(id) || set.state != SetState::Clean && self.package(id).standing > 0
     }
 
     /// The set that a package is in.

@@ -11,10 +11,10 @@
 //! again. What was published is the **archive**, known by its **digest**. A **policy** belongs to one version and lets other
 //! accounts get it. A **caller** is who signed a request.
 
+mod archive_source;
 pub mod arn;
 pub mod call;
 mod caller;
-mod content;
 pub mod error;
 pub mod operations;
 pub mod policy;
@@ -26,9 +26,9 @@ pub mod signature;
 pub mod version;
 mod violations;
 
+pub use archive_source::ArchiveSource;
 pub use arn::{Account, LayerArn, LayerName, Region, VersionArn};
 pub use caller::Caller;
-pub use content::Content;
 pub use error::{ApiError, Code};
 pub use policy::{Policy, Principal, Statement};
 pub use reference::Reference;

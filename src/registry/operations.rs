@@ -4,7 +4,7 @@ use super::arn::VersionArn;
 use super::caller::Caller;
 use super::error::{ApiError, Code};
 use super::policy::{ACTION, Policy};
-use super::version::{Found, LayerVersion};
+use super::version::{LayerVersion, VersionState};
 
 /// Whether a caller gets a version; `policy` is asked for only where the caller is not the owner.
 ///
@@ -17,14 +17,14 @@ use super::version::{Found, LayerVersion};
 pub fn get(
     caller: &Caller,
     arn: &VersionArn,
-    found: Found,
+    found: VersionState,
     policy: Option<&Policy>,
 ) -> Result<Box<LayerVersion>, ApiError> {
     let may =
         arn.layer.account == caller.account || policy.is_some_and(|policy| policy.allows(caller));
     match found {
-        Found::Present(version) if may => Ok(version),
-        Found::Absent | Found::Deleted if may => Err(ApiError::no_such_resource()),
+        VersionState::Present(version) if may => Ok(version),
+        VersionState::Absent | VersionState::Deleted if may => Err(ApiError::no_such_resource()),
         _ => Err(denied(caller, ACTION, arn)),
     }
 }
@@ -34,10 +34,10 @@ pub fn get(
 /// # Errors
 ///
 /// The service's answer.
-pub fn must_exist(arn: &VersionArn, found: Found) -> Result<Box<LayerVersion>, ApiError> {
+pub fn must_exist(arn: &VersionArn, found: VersionState) -> Result<Box<LayerVersion>, ApiError> {
     match found {
-        Found::Present(version) => Ok(version),
-        Found::Absent | Found::Deleted => Err(ApiError::new(
+        VersionState::Present(version) => Ok(version),
+        VersionState::Absent | VersionState::Deleted => Err(ApiError::new(
             Code::ResourceNotFound,
             format!("Layer version {arn} does not exist."),
         )),
@@ -86,8 +86,16 @@ mod tests {
     fn the_owner_needs_no_policy() {
         let arn = sample(ARN).arn;
         let owner = caller("111111111111");
-        assert!(get(&owner, &arn, Found::Present(Box::new(sample(ARN))), None).is_ok());
-        for found in [Found::Absent, Found::Deleted] {
+        assert!(
+            get(
+                &owner,
+                &arn,
+                VersionState::Present(Box::new(sample(ARN))),
+                None
+            )
+            .is_ok()
+        );
+        for found in [VersionState::Absent, VersionState::Deleted] {
             let answer = get(&owner, &arn, found, None);
             assert_eq!(answer.err(), Some(ApiError::no_such_resource()));
         }
@@ -98,11 +106,11 @@ mod tests {
         let arn = sample(ARN).arn;
         let stranger = caller("222222222222");
         let policy = for_everybody();
-        let there = || Found::Present(Box::new(sample(ARN)));
+        let there = || VersionState::Present(Box::new(sample(ARN)));
         for (found, policy) in [
             (there(), None),
-            (Found::Absent, None),
-            (Found::Deleted, None),
+            (VersionState::Absent, None),
+            (VersionState::Deleted, None),
         ] {
             let answer = get(&stranger, &arn, found, policy);
             let error = answer.err();
@@ -115,13 +123,13 @@ mod tests {
             );
         }
         assert!(get(&stranger, &arn, there(), Some(&policy)).is_ok());
-        let gone = get(&stranger, &arn, Found::Deleted, Some(&policy));
+        let gone = get(&stranger, &arn, VersionState::Deleted, Some(&policy));
         assert_eq!(gone.err(), Some(ApiError::no_such_resource()));
     }
 
     #[test]
     fn policies_are_those_of_versions_that_exist() {
-        let error = must_exist(&sample(ARN).arn, Found::Deleted).err();
+        let error = must_exist(&sample(ARN).arn, VersionState::Deleted).err();
         assert_eq!(
             error,
             Some(ApiError::new(

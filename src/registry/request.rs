@@ -3,10 +3,10 @@
 //! Clients check next to nothing of it themselves, only what is required and lower bounds, so every bad value comes here, and is
 //! refused in the service's words.
 
+use super::archive_source::ArchiveSource;
 use super::arn::{self, LayerArn, VersionArn};
 use super::call::{Call, Fields, ListCall, PermissionFields, PublishFields};
 use super::caller::Caller;
-use super::content::Content;
 use super::error::{ApiError, Code};
 use super::policy::{ACTION, Principal, Statement};
 use super::runtimes;
@@ -56,7 +56,7 @@ pub struct Publish {
     /// In the order given.
     pub compatible_architectures: Option<Vec<String>>,
     /// Where the archive is.
-    pub content: Content,
+    pub content: ArchiveSource,
 }
 
 /// Which page of a listing is wanted.

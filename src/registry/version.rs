@@ -48,7 +48,7 @@ impl LayerVersion {
 
 /// What is known of a version.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Found {
+pub enum VersionState {
     /// Its number was never given away.
     Absent,
     /// It was there once.

@@ -1,8 +1,8 @@
 //! What breaks the service's model, in the service's sentences.
 
+use super::archive_source::ArchiveSource;
 use super::arn::{self, LayerArn, LayerName};
 use super::call::ContentFields;
-use super::content::Content;
 use super::error::{ApiError, Code};
 use super::runtimes;
 
@@ -147,7 +147,7 @@ impl Violations {
         }
     }
 
-    pub(super) fn content(&mut self, content: Option<ContentFields>) -> Option<Content> {
+    pub(super) fn content(&mut self, content: Option<ContentFields>) -> Option<ArchiveSource> {
         let Some(content) = content else {
             self.missing("content");
             return None;
@@ -163,7 +163,7 @@ impl Violations {
             );
         }
         if content.has_zip_file {
-            return Some(Content::Uploaded);
+            return Some(ArchiveSource::Uploaded);
         }
         let (Some(bucket), Some(key)) = (content.bucket, content.key) else {
             return None;
@@ -180,7 +180,7 @@ impl Violations {
         self.at_least("content.s3Key", &key, 1);
         self.at_most("content.s3Key", &key, 1024);
         self.line("content.s3Key", &key);
-        Some(Content::Object {
+        Some(ArchiveSource::Object {
             bucket,
             key,
             version: content.object_version,

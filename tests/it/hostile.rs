@@ -9,7 +9,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use slashopt::archive::{Rule, Strictness};
+use slashopt::archive::{BrokenRule, Strictness};
 use slashopt::host::error::HostError;
 use slashopt::host::read::entry::Reader;
 use slashopt::host::read::input::LayerInput;
@@ -200,7 +200,7 @@ fn what_is_accepted_is_read_alike_by_others() {
 }
 
 /// The rule that an archive breaks, from the library itself: its index first, then every entry.
-fn broken_rule(path: &Path) -> Option<Rule> {
+fn broken_rule(path: &Path) -> Option<BrokenRule> {
     let budget = Budget::new(64 << 20);
     let refused = |error| match error {
         HostError::Refused { refusal, .. } => Some(refusal.rule),
@@ -276,10 +276,10 @@ fn every_rule_has_its_archive() {
             case.name
         );
         rules.insert(first_word(&format!("{rule:?}")));
-        if let Rule::Name(error) = rule {
+        if let BrokenRule::Name(error) = rule {
             names.insert(first_word(&format!("{error:?}")));
         }
     }
-    assert_eq!(rules, variants("archive/rules.rs", "Rule"));
+    assert_eq!(rules, variants("archive/rules.rs", "BrokenRule"));
     assert_eq!(names, variants("path.rs", "NameError"));
 }

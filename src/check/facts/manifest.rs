@@ -16,7 +16,7 @@ pub struct Manifest {
 
 /// Where in the text the scanner is.
 #[derive(Default)]
-struct Place {
+struct Position {
     depth: usize,
     /// Whether it is inside the `dependencies` of the package.
     is_in_dependencies: bool,
@@ -30,7 +30,7 @@ impl Manifest {
         let mut read = Self::default();
         let mut is_module = false;
         let mut offers_require = false;
-        let mut place = Place::default();
+        let mut place = Position::default();
         let mut rest = json;
         while let Some((&byte, after)) = rest.split_first() {
             rest = after;

@@ -1,6 +1,6 @@
 //! Which runtime is meant.
 
-use slashopt::environment::{Places, implied_runtimes};
+use slashopt::environment::{RootView, implied_runtimes};
 use slashopt::runtime::Runtime;
 
 use crate::cli::output::failure::Exit;
@@ -16,7 +16,7 @@ pub(crate) const EXECUTION_ENVIRONMENT: &str = "AWS_EXECUTION_ENV";
 /// The runtime that was named; where none is, what to do about it.
 pub(crate) fn required_runtime(
     named: Option<&'static Runtime>,
-    in_root: &dyn Places,
+    in_root: &dyn RootView,
 ) -> Result<&'static Runtime, Failure> {
     if let Some(runtime) = named {
         return Ok(runtime);

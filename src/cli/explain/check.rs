@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use slashopt::check::{self, Configuration, Outcome as Checked, Policy, RULES, Rule, Severity};
+use slashopt::check::{self, Configuration, Outcome as Checked, RULES, Rule, RuleLevels, Severity};
 use slashopt::environment::{implied_runtimes, judge_configuration};
 use slashopt::host::check::{judge, read_everything};
 use slashopt::host::system::budget::Budget;
@@ -171,8 +171,8 @@ fn tell_rules(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -> Ou
     Ok(ExitCode::SUCCESS)
 }
 
-fn policy(arguments: &CheckArgs) -> Result<Policy, Failure> {
-    let mut policy = Policy::default();
+fn policy(arguments: &CheckArgs) -> Result<RuleLevels, Failure> {
+    let mut policy = RuleLevels::default();
     for id in &arguments.deny {
         if id == "all" {
             policy.denies_all = true;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use slashopt::host::read::stack::LoadedStack;
 use slashopt::packages::{
-    Cures, Ecosystem, Package, PackageId, PackageSet, Packages, SharedClasses, State,
+    Cures, Ecosystem, Package, PackageId, PackageSet, Packages, SetState, SharedClasses,
 };
 use slashopt::runtime::Runtime;
 
@@ -113,9 +113,9 @@ impl<'a> Inventory<'a> {
             );
         }
         match set.state {
-            State::Clean => "yes".to_owned(),
-            State::Parallel => "yes, one of several".to_owned(),
-            State::Mixed => match set.leftovers.len() {
+            SetState::Clean => "yes".to_owned(),
+            SetState::Parallel => "yes, one of several".to_owned(),
+            SetState::Mixed => match set.leftovers.len() {
                 0 => "yes, mixed".to_owned(),
                 1 => "yes, mixed with 1 file of another".to_owned(),
                 files => format!("yes, mixed with {files} files of another"),

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use slashopt::check::{Configuration, Finding, Policy};
+use slashopt::check::{Configuration, Finding, RuleLevels};
 use slashopt::collisions::{Class, Collision, Collisions, SameBytes};
 use slashopt::entry::Kind;
 use slashopt::environment::implied_runtimes;
@@ -20,7 +20,7 @@ use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::layer::LayerId;
 use slashopt::merge::{MergedTree, NodeId};
-use slashopt::packages::{Cures, PackageSet, Packages, State};
+use slashopt::packages::{Cures, PackageSet, Packages, SetState};
 use slashopt::path::Escaped;
 use slashopt::quota::MAX_UNZIPPED_BYTES;
 use slashopt::runtime::Architecture;
@@ -86,7 +86,13 @@ pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Repo
     };
     let JudgedStack {
         outcome, packages, ..
-    } = judge(&tree, &contents, configuration, &quotas, &Policy::default());
+    } = judge(
+        &tree,
+        &contents,
+        configuration,
+        &quotas,
+        &RuleLevels::default(),
+    );
     let means = SameBytes::ByComparison;
     let collisions = classify(&loaded, &tree, means, &pool, &budget)?;
     let data = json!({
@@ -237,9 +243,9 @@ fn inventory(loaded: &LoadedStack, packages: &Packages) -> Value {
             let found = match (package.position, set.winner == Some(id), set.state) {
                 (None, ..) => "not searched",
                 (_, false, _) => "shadowed",
-                (.., State::Mixed) => "mixed",
-                (.., State::Parallel) => "one of several",
-                (.., State::Clean) => "yes",
+                (.., SetState::Mixed) => "mixed",
+                (.., SetState::Parallel) => "one of several",
+                (.., SetState::Clean) => "yes",
             };
             rows.push(json!({
                 "ecosystem": package.ecosystem.to_string(),

@@ -4,7 +4,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use slashopt::archive::Rule;
+use slashopt::archive::BrokenRule;
 use slashopt::host::error::{ChildFailure, HostError, Unsuitable};
 #[cfg(feature = "registry")]
 use slashopt::host::store::{Location, StoreError};
@@ -366,14 +366,15 @@ fn hint_for(error: &HostError) -> Option<String> {
             "--lenient accepts this and reports it; better, pack the layer again"
         }
         HostError::Refused { refusal, .. } => match refusal.rule {
-            Rule::NotAZip | Rule::EmptyFile => {
+            BrokenRule::NotAZip | BrokenRule::EmptyFile => {
                 "a layer is a zip archive or a directory: look at what was downloaded"
             }
-            Rule::Crc { .. } | Rule::Inflate | Rule::DirectoryDamaged(_) | Rule::DirectoryRange => {
-                "the archive is damaged: fetch or pack it again"
-            }
-            Rule::Method(_) => "pack the layer with deflate: `zip -r layer.zip .`",
-            Rule::Encrypted => "pack the layer without a password",
+            BrokenRule::Crc { .. }
+            | BrokenRule::Inflate
+            | BrokenRule::DirectoryDamaged(_)
+            | BrokenRule::DirectoryRange => "the archive is damaged: fetch or pack it again",
+            BrokenRule::Method(_) => "pack the layer with deflate: `zip -r layer.zip .`",
+            BrokenRule::Encrypted => "pack the layer without a password",
             _ => "the archive is unsafe, or readers would differ about it: pack the layer again",
         },
         HostError::Limit(LimitExceeded::Bytes { .. }) => "--max-bytes raises the limit",
@@ -429,7 +430,7 @@ pub(crate) type Outcome = Result<ExitCode, Failure>;
 
 #[cfg(test)]
 mod tests {
-    use slashopt::archive::{EntryPlace, Refusal};
+    use slashopt::archive::Refusal;
     use slashopt::digest::Digest;
     use slashopt::host::error::{Admitted, LayerLabel, OtherDigest};
     use slashopt::path::LayerPath;
@@ -446,13 +447,7 @@ mod tests {
 
     /// A failure of every kind, made anew at each call since none can be copied.
     fn every_kind() -> Vec<HostError> {
-        let refusal = Refusal {
-            entry: Some(EntryPlace {
-                index: 7,
-                name: b"a\0b".to_vec(),
-            }),
-            rule: Rule::Encrypted,
-        };
+        let refusal = Refusal::entry(BrokenRule::Encrypted, 7, b"a\0b");
         vec![
             HostError::Child(Box::new(ChildFailure {
                 is_refusal: true,

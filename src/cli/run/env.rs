@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use slashopt::environment::{Caller, Environment, OPT, Places, Request, VAR_TASK, environment};
+use slashopt::environment::{Caller, Environment, OPT, Request, RootView, VAR_TASK, environment};
 use slashopt::host::exec::places::{DiskPlaces, loader_directories};
 use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
@@ -82,7 +82,7 @@ pub(crate) fn run(arguments: &EnvArgs, global: &GlobalArgs, report: &Report) -> 
         MergedTree::merge(&loaded.stack, linked)
     });
     let on_disk = DiskPlaces::opt(&root);
-    let in_root: &dyn Places = match &tree {
+    let in_root: &dyn RootView = match &tree {
         Some(tree) => tree,
         None => places_on_disk(&on_disk, arguments, &root, report),
     };
@@ -157,7 +157,7 @@ fn places_on_disk<'p>(
     arguments: &EnvArgs,
     root: &Path,
     report: &Report,
-) -> &'p dyn Places {
+) -> &'p dyn RootView {
     // `/opt` may well be missing where nobody put a layer; a directory that was typed should not be.
     if arguments.root.is_some() && !places.exists() {
         let root = shown(root.as_os_str());

@@ -10,14 +10,14 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use crate::environment::{OPT, Places, VAR_TASK};
+use crate::environment::{OPT, RootView, VAR_TASK};
 
 /// How many links a path may lead through, as in Linux.
 const MAX_LINKS: usize = 40;
 /// How deep configuration files of the loader may include each other before we stop reading.
 const MAX_INCLUDES: usize = 8;
 
-/// A root on disk, answering [`Places`].
+/// A root on disk, answering [`RootView`].
 ///
 /// Links are followed, but only inside the root: the tree may be looked at here and used elsewhere, so a
 /// link that leaves it leads nowhere. An absolute link counts as inside where it begins with the place
@@ -113,7 +113,7 @@ fn reversed_components(path: &Path) -> Option<Vec<OsString>> {
     Some(names)
 }
 
-impl Places for DiskPlaces {
+impl RootView for DiskPlaces {
     fn is_directory(&self, path: &[u8]) -> bool {
         self.resolve(path).is_some_and(|path| path.is_dir())
     }

@@ -8,7 +8,7 @@ use std::io;
 use super::entry_place::{Form, Reading};
 use super::inflate::{Inflater, StreamInflater};
 use super::window::Input;
-use crate::archive::{Archive, Entry, Method, Refusal, Rule};
+use crate::archive::{Archive, BrokenRule, Entry, Method, Refusal};
 use crate::host::error::{HostError, LayerLabel};
 use crate::host::system::budget::{Budget, Grant};
 use crate::host::system::checksum::crc32;
@@ -318,7 +318,7 @@ impl<'b> Reader<'b> {
             }
             .map_err(|failed| match failed {
                 Failed::Host(error) => error,
-                Failed::Rule(rule) => reading.broken(rule),
+                Failed::BrokenRule(rule) => reading.broken(rule),
             })?;
             if reading.form == Form::Kept {
                 sink(piece)?;
@@ -326,10 +326,10 @@ impl<'b> Reader<'b> {
             at = next;
         }
         if stream.is_some_and(|stream| !stream.is_done()) {
-            return Err(reading.broken(Rule::Inflate));
+            return Err(reading.broken(BrokenRule::Inflate));
         }
         if produced != entry.uncompressed_bytes {
-            return Err(reading.broken(Rule::Size(entry.uncompressed_bytes)));
+            return Err(reading.broken(BrokenRule::Size(entry.uncompressed_bytes)));
         }
         reading.judge_crc(crc)?;
         self.rest(reading, stop)
@@ -389,11 +389,11 @@ fn entry_at(archive: &Archive, index: u32) -> Entry {
 /// Why a piece was not delivered.
 enum Failed {
     Host(HostError),
-    Rule(Rule),
+    BrokenRule(BrokenRule),
 }
 
-impl From<Rule> for Failed {
-    fn from(rule: Rule) -> Self {
-        Self::Rule(rule)
+impl From<BrokenRule> for Failed {
+    fn from(rule: BrokenRule) -> Self {
+        Self::BrokenRule(rule)
     }
 }

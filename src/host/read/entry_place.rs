@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 
-use crate::archive::{Archive, Entry, Refusal, Rule};
+use crate::archive::{Archive, BrokenRule, Entry, Refusal};
 use crate::host::error::{HostError, LayerLabel};
 use crate::path::Escaped;
 
@@ -32,7 +32,7 @@ impl Reading<'_> {
         self.place.refused(refusal)
     }
 
-    pub(super) fn broken(&self, rule: Rule) -> HostError {
+    pub(super) fn broken(&self, rule: BrokenRule) -> HostError {
         self.refused(self.archive.refusal(rule, self.index))
     }
 
@@ -52,7 +52,7 @@ impl Reading<'_> {
         if found == stated {
             Ok(())
         } else {
-            Err(self.broken(Rule::Crc { stated, found }))
+            Err(self.broken(BrokenRule::Crc { stated, found }))
         }
     }
 }

@@ -8,7 +8,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::entry::Reader;
 use super::options::LoadOptions;
-use crate::archive::{Archive, DirectoryLocation, MAX_DIRECTORY_BYTES, Refusal, Rule, TAIL_BYTES};
+use crate::archive::{
+    Archive, BrokenRule, DirectoryLocation, MAX_DIRECTORY_BYTES, Refusal, TAIL_BYTES,
+};
 use crate::host::error::{HostError, LayerLabel};
 use crate::host::system::budget::Budget;
 use crate::layer::{Layer, LayerForm, NameHasher};
@@ -144,7 +146,7 @@ fn read_links_and_unplaced(
         .map(|entry| entry.uncompressed_bytes)
         .sum();
     if total > MAX_TARGETS_BYTES {
-        return Err(refused(Refusal::archive(Rule::TargetsTooLong)));
+        return Err(refused(Refusal::archive(BrokenRule::TargetsTooLong)));
     }
     let mut reader = Reader::new(budget);
     let mut targets = Vec::with_capacity(links.len());
@@ -155,7 +157,7 @@ fn read_links_and_unplaced(
             Ok(())
         })?;
         if target.contains(&0) {
-            return Err(refused(archive.refusal(Rule::TargetNul, index)));
+            return Err(refused(archive.refusal(BrokenRule::TargetNul, index)));
         }
         targets.push((index, target.into_boxed_slice()));
     }

@@ -10,7 +10,7 @@ use libdeflate_sys::{
     libdeflate_free_decompressor,
 };
 
-use crate::archive::Rule;
+use crate::archive::BrokenRule;
 
 /// `LIBDEFLATE_SUCCESS` and `LIBDEFLATE_INSUFFICIENT_SPACE` of `enum libdeflate_result`.
 const SUCCESS: u32 = 0;
@@ -34,7 +34,7 @@ impl Inflater {
 
     /// Inflates all of `input`, which must fill all of `output`.
     #[expect(unsafe_code, reason = "the decoder is a C library")]
-    pub(super) fn inflate(&mut self, input: &[u8], output: &mut [u8]) -> Result<(), Rule> {
+    pub(super) fn inflate(&mut self, input: &[u8], output: &mut [u8]) -> Result<(), BrokenRule> {
         let (mut consumed, mut produced) = (0, 0);
         // SAFETY: the decompressor is live and borrowed mutably; each pointer is valid for the length given with it, for
         // reading and for writing; the two results are written to variables of ours.
@@ -50,11 +50,11 @@ impl Inflater {
             )
         };
         match result {
-            SUCCESS if produced != output.len() => Err(Rule::Size(output.len() as u64)),
-            SUCCESS if consumed != input.len() => Err(Rule::DeflateSlack),
+            SUCCESS if produced != output.len() => Err(BrokenRule::Size(output.len() as u64)),
+            SUCCESS if consumed != input.len() => Err(BrokenRule::DeflateSlack),
             SUCCESS => Ok(()),
-            INSUFFICIENT_SPACE => Err(Rule::Size(output.len() as u64)),
-            _ => Err(Rule::Inflate),
+            INSUFFICIENT_SPACE => Err(BrokenRule::Size(output.len() as u64)),
+            _ => Err(BrokenRule::Inflate),
         }
     }
 }
@@ -85,7 +85,7 @@ impl StreamInflater {
     }
 
     /// Inflates `input`, the next piece, handing out what comes of it; no more than `limit` bytes in total.
-    pub(super) fn feed<E: From<Rule>>(
+    pub(super) fn feed<E: From<BrokenRule>>(
         &mut self,
         mut input: &[u8],
         limit: u64,
@@ -96,7 +96,7 @@ impl StreamInflater {
                 return if input.is_empty() {
                     Ok(())
                 } else {
-                    Err(Rule::DeflateSlack.into())
+                    Err(BrokenRule::DeflateSlack.into())
                 };
             }
             let (before_in, before_out) = (self.state.total_in(), self.state.total_out());
@@ -107,7 +107,7 @@ impl StreamInflater {
             let produced =
                 usize::try_from(self.state.total_out() - before_out).unwrap_or(usize::MAX);
             if self.state.total_out() > limit {
-                return Err(Rule::Size(limit).into());
+                return Err(BrokenRule::Size(limit).into());
             }
             sink(self.output.get(..produced).unwrap_or_default())?;
             input = input.get(consumed..).unwrap_or_default();
@@ -120,11 +120,11 @@ impl StreamInflater {
                     return if input.is_empty() {
                         Ok(())
                     } else {
-                        Err(Rule::Inflate.into())
+                        Err(BrokenRule::Inflate.into())
                     };
                 }
                 Ok(_) => {}
-                Err(_) => return Err(Rule::Inflate.into()),
+                Err(_) => return Err(BrokenRule::Inflate.into()),
             }
         }
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 use walkdir::{DirEntry, WalkDir};
 
-use crate::archive::{MAX_DIRECTORY_BYTES, Refusal, Rule};
+use crate::archive::{BrokenRule, MAX_DIRECTORY_BYTES, Refusal};
 use crate::entry::{Kind, Object};
 use crate::host::error::{HostError, LayerLabel};
 use crate::layer::{Layer, Listing, NameHasher};
@@ -83,7 +83,7 @@ pub(super) fn load_kept(
         let (metadata, target) = examine(&found).map_err(|error| failed(found.path(), error))?;
         let kind = kind(metadata.file_type()).map_err(|what| {
             let index = u32::try_from(listing.len()).unwrap_or(u32::MAX);
-            place.refused(Refusal::entry(Rule::SpecialFile(what), index, name))
+            place.refused(Refusal::entry(BrokenRule::SpecialFile(what), index, name))
         })?;
         update(&mut fingerprint, name, &metadata);
         changed = changed.max((metadata.ctime(), metadata.ctime_nsec()));

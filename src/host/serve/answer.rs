@@ -24,7 +24,8 @@ use crate::registry::call::Call;
 use crate::registry::request::{Publish, invalid_marker};
 use crate::registry::signature::Received;
 use crate::registry::{
-    ApiError, Caller, Code, Content, LayerVersion, Policy, Request, VersionArn, operations, policy,
+    ApiError, ArchiveSource, Caller, Code, LayerVersion, Policy, Request, VersionArn, operations,
+    policy,
 };
 use crate::timestamp::Timestamp;
 
@@ -243,8 +244,8 @@ async fn publish_version(
 ) -> Result<LayerVersion, Refused> {
     let _turn = registry.publications.acquire().await;
     let spool = match &publish.content {
-        Content::Uploaded => spool.ok_or_else(ApiError::not_a_zip)?,
-        Content::Object {
+        ArchiveSource::Uploaded => spool.ok_or_else(ApiError::not_a_zip)?,
+        ArchiveSource::Object {
             bucket,
             key,
             version,

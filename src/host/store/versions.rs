@@ -11,7 +11,7 @@ use super::error::StoreError;
 use super::open::{REMEMBERED, Store, new_uuid, now, numbered};
 use super::shapes::{DeletedShape, VersionShape, from_bytes, to_bytes};
 use crate::registry::request::{Listing, Publish};
-use crate::registry::version::{Filter, Found, Marker};
+use crate::registry::version::{Filter, Marker, VersionState};
 use crate::registry::{Account, LayerArn, LayerName, LayerVersion, Region, VersionArn};
 
 /// Objects that are asked for at once, where asking takes its time.
@@ -122,18 +122,20 @@ impl Store {
     /// # Errors
     ///
     /// What the store answers.
-    pub async fn find(&self, arn: &VersionArn) -> Result<Found, StoreError> {
+    pub async fn find(&self, arn: &VersionArn) -> Result<VersionState, StoreError> {
         let folder = folder_of(&arn.layer);
         let Some(number) = u64::try_from(arn.version).ok().filter(|&number| number > 0) else {
-            return Ok(Found::Absent);
+            return Ok(VersionState::Absent);
         };
         let Some(version) = self.version(&folder, number).await? else {
-            return Ok(Found::Absent);
+            return Ok(VersionState::Absent);
         };
         if self.is_deleted(&folder, number).await? {
-            return Ok(Found::Deleted);
+            return Ok(VersionState::Deleted);
         }
-        Ok(Found::Present(Box::new(LayerVersion::clone(&version))))
+        Ok(VersionState::Present(Box::new(LayerVersion::clone(
+            &version,
+        ))))
     }
 
     /// The newest version of a layer that is there.

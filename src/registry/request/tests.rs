@@ -354,7 +354,7 @@ fn content_is_an_upload_or_an_object() {
     assert!(matches!(
         accepted,
         Ok(Request::Publish(Publish {
-            content: Content::Object { .. },
+            content: ArchiveSource::Object { .. },
             ..
         }))
     ));

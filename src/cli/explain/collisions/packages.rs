@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use slashopt::collisions::{Class, Counts};
 use slashopt::entry::{Kind, Object};
 use slashopt::merge::Origin;
-use slashopt::packages::{Cure, Ecosystem, Package, PackageId, PackageSet, SharedClasses, State};
+use slashopt::packages::{
+    Cure, Ecosystem, Package, PackageId, PackageSet, SetState, SharedClasses,
+};
 
 use super::report::CollisionReport;
 use crate::cli::output::json::version_json;
@@ -99,9 +101,9 @@ impl<'a> Contests<'a> {
         let set = contest.set;
         let state = format!("{:8}", set.state.to_string());
         let state = match set.state {
-            State::Mixed => paint.red(&state),
-            State::Parallel => paint.yellow(&state),
-            State::Clean => state,
+            SetState::Mixed => paint.red(&state),
+            SetState::Parallel => paint.yellow(&state),
+            SetState::Clean => state,
         };
         let members: Vec<String> = self
             .members(set)
@@ -109,7 +111,7 @@ impl<'a> Contests<'a> {
             .collect();
         let told = match (self.winner(set), members.split_first()) {
             (Some(_), Some((winner, losers))) => {
-                let over = if set.state == State::Parallel {
+                let over = if set.state == SetState::Parallel {
                     "found before"
                 } else {
                     "over"
@@ -315,7 +317,7 @@ impl<'a> Contests<'a> {
         let _ = writeln!(
             text,
             "  {:8} java {} before {}\n           both have {} {classes}, such as {}",
-            State::Parallel.to_string(),
+            SetState::Parallel.to_string(),
             jar(shared.winner),
             jar(shared.loser),
             shared.count,

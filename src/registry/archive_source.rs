@@ -2,7 +2,7 @@
 
 /// Where an archive to be published is.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Content {
+pub enum ArchiveSource {
     /// It came with the request.
     Uploaded,
     /// In S3.
