@@ -2,6 +2,7 @@
 
 mod imports;
 mod source;
+mod tokens;
 mod wings;
 
 use std::fs;
