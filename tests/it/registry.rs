@@ -637,3 +637,18 @@ fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
         })
         .collect()
 }
+
+#[test]
+fn the_command_by_which_the_program_runs_itself_is_hidden() {
+    let sandbox = Sandbox::new();
+    let help = sandbox.slashopt(["registry", "--help"]).success();
+    assert!(!help.stdout().contains("fetch"), "{}", help.stdout());
+    sandbox.archive("deps.zip", &archive([file("python/deps.py", "1")]));
+    sandbox
+        .slashopt(["registry", "publish", "deps", "deps.zip"])
+        .success();
+    let refused = sandbox.slashopt(["registry", "fetch-1", "deps:2"]);
+    refused
+        .status(5)
+        .stderr_contains("cannot get it: Layer version arn:aws:lambda:");
+}

@@ -10,7 +10,7 @@ use slashopt::host::read::input::LayerInput;
 use slashopt::host::store::{Location, Store, StoreError};
 use slashopt::registry::{ApiError, Code, LayerVersion, Reference, VersionArn, operations};
 
-use super::store::StoreArgs;
+use super::store::{FETCH, StoreArgs};
 use crate::cli::output::failure::{Exit, Failure};
 
 /// What says that a name is meant of the registry and not of a file.
@@ -60,9 +60,7 @@ impl StoreArgs {
         let file = tempfile::tempfile().map_err(failed)?;
         let caller = self.caller();
         let status = Command::new("/proc/self/exe")
-            .args([
-                "registry", "get", wanted, "--output", "-", "--format", "text",
-            ])
+            .args(["registry", FETCH, wanted, "--format", "text"])
             .args(["--account", caller.account.as_str()])
             .args(["--region", caller.region.as_str()])
             .arg("--store")

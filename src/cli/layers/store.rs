@@ -16,6 +16,9 @@ pub(super) const STORE_HELP: &str = "Where the registry is: a directory, or s3:/
 pub(super) const REGION_HELP: &str =
     "In which region [default: AWS_REGION, AWS_DEFAULT_REGION, or us-east-1]";
 
+/// The subcommand of `registry` by which the program runs itself to fetch an archive.
+pub(crate) const FETCH: &str = "fetch-1";
+
 /// Which registry, and whose layers.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Registry")]

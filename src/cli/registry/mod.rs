@@ -10,6 +10,7 @@ mod show;
 
 use clap::{Args, Subcommand};
 
+use super::layers::store::FETCH;
 use super::output::failure::Outcome;
 use super::output::global::GlobalArgs;
 use super::output::report::Report;
@@ -39,6 +40,9 @@ enum RegistryCommand {
     Layers(show::LayersArgs),
     Versions(show::VersionsArgs),
     Get(show::GetArgs),
+    // The program runs itself by this command, so no user needs to know it. Another form gets another number.
+    #[command(name = FETCH, hide = true)]
+    Fetch(show::FetchArgs),
     Delete(show::DeleteArgs),
     Permission(permission::PermissionArgs),
     Gc(garbage::GcArgs),
@@ -53,7 +57,7 @@ impl RegistryArgs {
             RegistryCommand::Publish(_) => "cannot publish",
             RegistryCommand::Layers(_) => "cannot list the layers",
             RegistryCommand::Versions(_) => "cannot list the versions",
-            RegistryCommand::Get(_) => "cannot get it",
+            RegistryCommand::Get(_) | RegistryCommand::Fetch(_) => "cannot get it",
             RegistryCommand::Delete(_) => "cannot delete it",
             RegistryCommand::Permission(arguments) => arguments.cannot(),
             RegistryCommand::Gc(_) => "cannot collect garbage",
@@ -70,6 +74,7 @@ pub(crate) fn run(arguments: &RegistryArgs, global: &GlobalArgs, report: &Report
         RegistryCommand::Layers(arguments) => show::layers(arguments, global, report),
         RegistryCommand::Versions(arguments) => show::versions(arguments, global, report),
         RegistryCommand::Get(arguments) => show::get(arguments, global, report),
+        RegistryCommand::Fetch(arguments) => show::fetch(arguments, global, report),
         RegistryCommand::Delete(arguments) => show::delete(arguments, global, report),
         RegistryCommand::Permission(arguments) => permission::run(arguments, global, report),
         RegistryCommand::Gc(arguments) => garbage::run(arguments, global, report),

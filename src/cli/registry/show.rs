@@ -55,6 +55,15 @@ pub(crate) struct GetArgs {
     store: StoreArgs,
 }
 
+/// Write an archive to standard output
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// NAME, NAME:VERSION, an ARN, or sha256:HEX
+    archive: String,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
 /// Delete a version; its number is not used again
 #[derive(Debug, Args)]
 pub(crate) struct DeleteArgs {
@@ -155,6 +164,16 @@ fn print(found: &[Arc<LayerVersion>], key: &str, global: &GlobalArgs, report: &R
         report.result(text.as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes an archive to standard output, for the process that asked.
+pub(super) fn fetch(arguments: &FetchArgs, global: &GlobalArgs, report: &Report) -> Outcome {
+    let get_arguments = GetArgs {
+        version: arguments.archive.clone(),
+        output: Some(PathBuf::from("-")),
+        store: arguments.store.clone(),
+    };
+    get(&get_arguments, global, report)
 }
 
 pub(super) fn get(arguments: &GetArgs, global: &GlobalArgs, report: &Report) -> Outcome {
