@@ -43,9 +43,7 @@ pub fn read_everything(loaded: &LoadedStack, budget: &Budget) -> Result<StackCon
     let origins = Subject::contents(&loaded.stack);
     let wanted: HashSet<Origin> = packages::wanted(&loaded.stack).into_iter().collect();
     let Inspected { made, admitted } = inspect_all(loaded, &origins, budget, |origin, content| {
-        let Some(layer) = loaded.stack.get(origin.layer) else {
-            return (None, None);
-        };
+        let layer = loaded.stack.layer(origin.layer);
         let path = layer.path(origin.node);
         let bytes = FileBytes {
             bytes: content.bytes,

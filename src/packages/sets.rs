@@ -92,7 +92,7 @@ pub struct Packages {
 
 impl Packages {
     /// One package; every id that this value holds has one.
-    pub fn get(&self, id: PackageId) -> Option<&Package> {
+    fn get(&self, id: PackageId) -> Option<&Package> {
         self.all.get(id.0 as usize)
     }
 

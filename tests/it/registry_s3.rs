@@ -195,7 +195,11 @@ fn a_layer_in_a_bucket_is_locked_and_taken_also_when_its_version_is_deleted() {
         let lock = ["lock", "deps", "one.zip", "--check"];
         bucket.command(&sandbox, &lock).under(spy).run().success();
         let calls = fs::read_to_string(sandbox.path("calls")).expect("they were written");
-        assert_eq!(calls.matches("\"registry\", \"fetch-1\"").count(), 1, "{calls}");
+        assert_eq!(
+            calls.matches("\"registry\", \"fetch-1\"").count(),
+            1,
+            "{calls}"
+        );
     }
     run(&["lock", "deps:2"])
         .status(5)

@@ -248,7 +248,7 @@ impl Reading<'_> {
                 .map_err(Failure::host)?,
         };
         let digest = digest.ok_or_else(|| nowhere("its digest is not known"))?;
-        let bytes = self.loaded.stack.get(id).map(|layer| layer.code_bytes);
+        let bytes = self.loaded.stack.layer(id).code_bytes;
         let (source, runtimes, architectures) = match (version, path) {
             (Some(version), _) => {
                 let arn = LockedSource::Arn(version.arn);
@@ -268,7 +268,7 @@ impl Reading<'_> {
         Ok(LockedLayer {
             source,
             digest,
-            bytes: bytes.unwrap_or(0),
+            bytes,
             runtimes,
             architectures,
         })

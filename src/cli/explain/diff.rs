@@ -204,7 +204,7 @@ impl<'a> Compared<'a> {
     ) {
         let (before, after) = self.packages;
         let of = |packages: &'a Packages, ids: &'a [PackageId]| {
-            ids.iter().filter_map(move |&id| packages.get(id))
+            ids.iter().map(move |&id| packages.package(id))
         };
         (of(before, &change.left), of(after, &change.right))
     }

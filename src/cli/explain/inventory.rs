@@ -26,7 +26,7 @@ impl<'a> Inventory<'a> {
     fn members(self) -> impl Iterator<Item = (PackageId, &'a Package, &'a PackageSet)> {
         self.packages.sets.iter().flat_map(move |set| {
             let members = set.members.iter();
-            members.filter_map(move |&id| Some((id, self.packages.get(id)?, set)))
+            members.map(move |&id| (id, self.packages.package(id), set))
         })
     }
 
@@ -103,9 +103,9 @@ impl<'a> Inventory<'a> {
             return "no: replaced".to_owned();
         };
         if winner != id {
-            let by = self.packages.get(winner);
-            let version = by.and_then(|by| by.version.as_deref()).unwrap_or_default();
-            let layer = by.map_or(0, |by| by.layer.number());
+            let by = self.packages.package(winner);
+            let version = by.version.as_deref().unwrap_or_default();
+            let layer = by.layer.number();
             let space = if version.is_empty() { "" } else { " " };
             return format!(
                 "no: layer {layer} has{space}{version}{}",
@@ -158,16 +158,13 @@ impl<'a> Inventory<'a> {
     }
 
     fn shared_classes(self) -> impl Iterator<Item = (&'a Package, &'a Package, &'a SharedClasses)> {
-        self.packages
-            .shared_classes
-            .iter()
-            .filter_map(move |shared| {
-                let (winner, loser) = (
-                    self.packages.get(shared.winner)?,
-                    self.packages.get(shared.loser)?,
-                );
-                Some((winner, loser, shared))
-            })
+        self.packages.shared_classes.iter().map(move |shared| {
+            let (winner, loser) = (
+                self.packages.package(shared.winner),
+                self.packages.package(shared.loser),
+            );
+            (winner, loser, shared)
+        })
     }
 
     /// A bill of materials of the merged tree: `CycloneDX` 1.6. It says nothing of when and by whom, so that the same layers give
@@ -200,12 +197,11 @@ impl<'a> Inventory<'a> {
             _ => "library",
         };
         let (group, name) = name_parts(package);
-        let layer = self.loaded.stack.get(package.layer);
-        let source = layer.map_or("", |layer| layer.source.as_str());
+        let source = &self.loaded.stack.layer(package.layer).source;
         let properties = [
             ("slashopt:ecosystem", package.ecosystem.to_string()),
             ("slashopt:layer", package.layer.number().to_string()),
-            ("slashopt:source", source.to_owned()),
+            ("slashopt:source", source.clone()),
             ("slashopt:path", package.path.to_string()),
             ("slashopt:winner", (set.winner == Some(id)).to_string()),
             ("slashopt:state", set.state.to_string()),

@@ -237,9 +237,7 @@ fn inventory(loaded: &LoadedStack, packages: &Packages) -> Value {
     for set in sets {
         let cure = cures.of(set).map(|cure| cure.to_string());
         for &id in &set.members {
-            let Some(package) = packages.get(id) else {
-                continue;
-            };
+            let package = packages.package(id);
             let found = match (package.position, set.winner == Some(id), set.state) {
                 (None, ..) => "not searched",
                 (_, false, _) => "shadowed",

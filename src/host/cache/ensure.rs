@@ -187,7 +187,7 @@ impl Builder<'_> {
             let fresh = loaded
                 .iter()
                 .find(|loaded| loaded.digest == digest)
-                .and_then(|loaded| loaded.stack.stack.get(LayerId(0)));
+                .map(|loaded| loaded.stack.stack.layer(LayerId(0)));
             let (entries, bytes) = match fresh {
                 Some(layer) => (layer.entries() as u64, layer.unzipped_bytes),
                 None => self

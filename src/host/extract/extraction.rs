@@ -361,9 +361,7 @@ impl Writer<'_> {
         let Some((file, archive, entry)) = self.extraction.verifier().archive_entry(origin) else {
             return;
         };
-        let Some(first) = archive.entries().get(entry as usize) else {
-            return;
-        };
+        let first = archive.entry(entry);
         if self.reader.holds(file, first) {
             return;
         }
@@ -372,7 +370,7 @@ impl Writer<'_> {
             let (_, archive, entry) = (next.layer == origin.layer)
                 .then(|| self.extraction.verifier().archive_entry(next))
                 .flatten()?;
-            archive.entries().get(entry as usize)
+            Some(archive.entry(entry))
         });
         self.reader.read_ahead(file, first, run);
     }

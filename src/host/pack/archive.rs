@@ -236,9 +236,7 @@ impl Worker<'_, '_> {
     ) -> Result<bool, HostError> {
         let (queue, interrupt) = (self.queue, self.assembly.interrupt);
         let layer = self.assembly.loaded.label(origin.layer);
-        let Some(entry) = archive.entries().get(index as usize) else {
-            return Ok(true);
-        };
+        let entry = archive.entry(index);
         let bytes = usize::try_from(entry.compressed_bytes).unwrap_or(usize::MAX);
         let reader = &mut self.reader;
         if bytes > queue.most_bytes() / 2 && planned.kind == Kind::File {

@@ -126,7 +126,7 @@ impl<'b> Reader<'b> {
         form: Form,
         sink: impl FnMut(&[u8]) -> Result<(), HostError>,
     ) -> Result<(), HostError> {
-        let entry = entry_at(archive, index);
+        let entry = *archive.entry(index);
         let span_bytes = entry.boundary - entry.header_offset;
         let half = self.kept_bytes as u64 / 2;
         let reading = Reading {
@@ -201,7 +201,7 @@ impl<'b> Reader<'b> {
         index: u32,
         place: &LayerLabel,
     ) -> Result<(), HostError> {
-        let entry = entry_at(archive, index);
+        let entry = *archive.entry(index);
         let reading = Reading {
             file,
             archive,
@@ -376,14 +376,6 @@ impl<'b> Reader<'b> {
         self.admitted.extend(waived);
         Ok(())
     }
-}
-
-/// An entry by its position, which comes from the index of the same archive.
-fn entry_at(archive: &Archive, index: u32) -> Entry {
-    let entries = archive.entries();
-    let count = entries.len();
-    assert!((index as usize) < count, "entry {index} of {count}");
-    entries[index as usize]
 }
 
 /// Why a piece was not delivered.

@@ -142,8 +142,7 @@ fn read_links_and_unplaced(
     let refused = |refusal| place.refused(refusal);
     let total: u64 = links
         .iter()
-        .filter_map(|&link| archive.entries().get(link as usize))
-        .map(|entry| entry.uncompressed_bytes)
+        .map(|&link| archive.entry(link).uncompressed_bytes)
         .sum();
     if total > MAX_TARGETS_BYTES {
         return Err(refused(Refusal::archive(BrokenRule::TargetsTooLong)));

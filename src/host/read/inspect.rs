@@ -194,7 +194,7 @@ pub fn facts_of(
     budget: &Budget,
 ) -> Result<Facts, HostError> {
     let facts = inspect(loaded, wanted, budget, |origin, content| {
-        let layer = loaded.stack.get(origin.layer)?;
+        let layer = loaded.stack.layer(origin.layer);
         let fact = packages::read(&layer.path(origin.node), content.bytes)?;
         Some((origin, fact))
     })?;

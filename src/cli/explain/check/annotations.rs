@@ -14,7 +14,7 @@ use super::text::{Shown, message};
 
 /// The file of the repository that a finding is about.
 fn file_of(shown: &Shown<'_>, finding: &Finding) -> Option<Vec<u8>> {
-    let layer = shown.stack.get(finding.layer?)?;
+    let layer = shown.stack.layer(finding.layer?);
     let mut file = layer.path.clone()?.into_bytes();
     if let (LayerForm::Directory(_), Some(path)) = (&layer.form, &finding.path) {
         while file.last() == Some(&b'/') {
@@ -31,7 +31,7 @@ fn told(shown: &Shown<'_>, finding: &Finding) -> String {
     let mut text = String::new();
     let is_in_archive = finding
         .layer
-        .and_then(|layer| shown.stack.get(layer))
+        .map(|layer| shown.stack.layer(layer))
         .is_some_and(|layer| matches!(layer.form, LayerForm::Archive(_)));
     if let Some(path) = finding
         .path

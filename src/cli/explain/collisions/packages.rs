@@ -136,7 +136,7 @@ impl<'a> Contests<'a> {
     fn details(self, contest: Contest<'a>) -> Vec<String> {
         let set = contest.set;
         let mut lines = Vec::new();
-        let first = set.members.first().and_then(|&id| self.0.packages.get(id));
+        let first = set.members.first().map(|&id| self.0.packages.package(id));
         if contest.is_harmless {
             lines.push("the same version with the same files".to_owned());
         } else if set.winner.is_none() {
@@ -200,7 +200,7 @@ impl<'a> Contests<'a> {
             .leftovers
             .iter()
             .min_by_key(|leftover| leftover.is_metadata)?;
-        let layer = self.0.loaded.stack.get(example.file.layer)?;
+        let layer = self.0.loaded.stack.layer(example.file.layer);
         let code = set.leftovers.iter().filter(|left| !left.is_metadata);
         let what = match code.count() {
             0 => "metadata only".to_owned(),
@@ -216,12 +216,12 @@ impl<'a> Contests<'a> {
     fn members(self, set: &'a PackageSet) -> impl Iterator<Item = (PackageId, &'a Package)> {
         let packages = self.0.packages;
         let members = set.members.iter();
-        members.filter_map(move |&id| Some((id, packages.get(id)?)))
+        members.map(move |&id| (id, packages.package(id)))
     }
 
     /// Who wins, where that is known: without a runtime only within one folder.
     fn winner(self, set: &'a PackageSet) -> Option<&'a Package> {
-        let winner = self.0.packages.get(set.winner?)?;
+        let winner = self.0.packages.package(set.winner?);
         let is_decided = self.0.runtime.is_some()
             || self
                 .members(set)
@@ -294,7 +294,7 @@ impl<'a> Contests<'a> {
 
     /// Jars that share classes though they are no versions of one another.
     fn jars_of_several_names(self) -> Vec<&'a SharedClasses> {
-        let name = |id| self.0.packages.get(id).map(|package| &package.name);
+        let name = |id| &self.0.packages.package(id).name;
         let shared = self.0.packages.shared_classes.iter();
         shared
             .filter(|shared| name(shared.winner) != name(shared.loser))
@@ -303,10 +303,8 @@ impl<'a> Contests<'a> {
 
     fn put_shared(self, text: &mut String, shared: &SharedClasses) {
         let jar = |id| {
-            let package = self.0.packages.get(id);
-            package.map_or_else(String::new, |package| {
-                format!("{} (layer {})", package.path, package.layer.number())
-            })
+            let package = self.0.packages.package(id);
+            format!("{} (layer {})", package.path, package.layer.number())
         };
         let classes = if shared.count == 1 {
             "class"
@@ -345,7 +343,7 @@ impl<'a> Contests<'a> {
     }
 
     pub(crate) fn shared_classes_json(self) -> Value {
-        let jar = |id| self.0.packages.get(id).map(version_json);
+        let jar = |id| version_json(self.0.packages.package(id));
         let shared = self.0.packages.shared_classes.iter().map(|shared| {
             json!({
                 "winner": jar(shared.winner),

@@ -198,12 +198,12 @@ fn sides(found: CollisionReport<'_>, collision: &Collision) -> String {
         .collect();
     let winner = side(found, collision.winner, names_mode);
     // What replaced a directory above stands elsewhere.
-    let layer = found.loaded.stack.get(collision.winner.layer);
-    let at = match layer.map(|layer| layer.path(collision.winner.node)) {
-        Some(path) if path != collision.path && collision.class == Class::Type => {
-            format!(", {path},")
-        }
-        _ => String::new(),
+    let layer = found.loaded.stack.layer(collision.winner.layer);
+    let path = layer.path(collision.winner.node);
+    let at = if path != collision.path && collision.class == Class::Type {
+        format!(", {path},")
+    } else {
+        String::new()
     };
     format!("{winner}{at} over {}", listed(&losers))
 }
