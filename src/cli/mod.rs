@@ -1,5 +1,11 @@
 //! What can be typed, and who carries it out. Everything in this folder belongs to the program, not to the library:
 //! all words, all of clap, and every line that is printed.
+//!
+//! ```text
+//! mod ─> registry ─> build ─> { run | explain } ─> layers ─> args ─> output
+//! ```
+//!
+//! A wing names those to its right, and no other.
 
 mod args;
 mod build;

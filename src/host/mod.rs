@@ -1,5 +1,11 @@
 //! All effects: files, threads, signals. A plan comes in, the machine changes, and every failure says what was attempted, on
 //! what, and why.
+//!
+//! ```text
+//! { serve | cache } ─> { store | check | pack | extract | exec } ─> { read | mount } ─> system ─> error
+//! ```
+//!
+//! A wing names those to its right, and no other.
 
 pub mod cache;
 pub mod check;

@@ -13,6 +13,10 @@ use crate::cli::output::words::shown;
 /// What most distributions give to a process that has no `PATH`.
 pub(crate) const BASE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+// Not a doc comment, where the names would need backticks, which help does not have.
+pub(crate) const ARCHITECTURE_HELP: &str =
+    "Judge for this architecture: x86_64 or arm64 [default: x86_64]";
+
 /// The assignments that were typed with a flag.
 pub(crate) fn assignments(texts: &[OsString], flag: &str) -> Result<Vec<Assignment>, Failure> {
     let parsed = texts.iter().map(|text| Assignment::parse(text));
@@ -33,10 +37,6 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
         )
     })
 }
-
-// Not doc comments, where the names would need backticks, which help does not have.
-pub(crate) const ARCHITECTURE_HELP: &str =
-    "Judge for this architecture: x86_64 or arm64 [default: x86_64]";
 
 pub(crate) fn parse_architecture(typed: &str) -> Result<Architecture, String> {
     typed

@@ -33,6 +33,9 @@ pub(crate) enum Exit {
     NotFound,
 }
 
+/// What a command gives: its exit status, or why it could not be done.
+pub(crate) type Outcome = Result<ExitCode, Failure>;
+
 /// What to do about a lock file that does not fit what is there.
 pub(crate) const LOCK_AGAIN: &str =
     "put back what was locked, or lock what is there now: `slashopt lock LAYER...`";
@@ -424,9 +427,6 @@ fn hint_for(error: &HostError) -> Option<String> {
     };
     Some(hint.to_owned())
 }
-
-/// What a command gives: its exit status, or why it could not be done.
-pub(crate) type Outcome = Result<ExitCode, Failure>;
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,9 @@ use crate::host::error::{HostError, Unsuitable};
 use crate::host::system::cache_folder::CacheFolder;
 use crate::host::system::root::{examine, names_in, open_directory, uninterrupted};
 
+/// What the names of directories inside a destination begin with that are ours for the time of a run.
+pub(super) const INSIDE_PREFIX: &[u8] = b".slashopt-";
+
 /// What may be replaced.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Replace {
@@ -224,6 +227,3 @@ impl fmt::Display for Occupant {
         })
     }
 }
-
-/// What the names of directories inside a destination begin with that are ours for the time of a run.
-pub(super) const INSIDE_PREFIX: &[u8] = b".slashopt-";
