@@ -18,12 +18,12 @@ mod output;
 mod registry;
 mod run;
 
-use crate::cli::output::global::GlobalArgs;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::cli::output::global::GlobalArgs;
 use output::report::Report;
 
 /// Put AWS Lambda layers into /opt on any Linux machine

@@ -1,4 +1,5 @@
 //! `slashopt env`, run as a person would: its output goes through real shells and real interpreters.
+
 #![allow(clippy::expect_used, reason = "tests")]
 
 use std::ffi::{OsStr, OsString};
@@ -7,9 +8,10 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
+use serde_json::{Value, json};
+
 use crate::support::machine::{PATH, path, scratch, tool};
 use crate::support::project::program;
-use serde_json::{Value, json};
 
 /// The program with a known environment and nothing else.
 fn slashopt(arguments: &[&OsStr], variables: &[(&str, &OsStr)]) -> Output {

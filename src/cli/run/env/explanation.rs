@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-pub(crate) use crate::cli::output::words::shown;
 use slashopt::environment::{
     Environment, LeftOut, LeftOutReason, Presence, SearchEntry, Target, Variable,
 };
 use slashopt::runtime::Runtime;
+
+pub(crate) use crate::cli::output::words::shown;
 
 /// The widest directory that still decides where the next column begins, in characters.
 const WIDEST_COLUMN: usize = 64;
