@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use slashopt::host::cache::{Building, Cache, StackPolicy};
 use slashopt::host::read::input::LayerInput;
 use slashopt::host::system::cache_folder::CacheFolder;
+use slashopt::host::system::durability::Durability;
 
 use crate::support::command::{Finished, Invocation, Sandbox, skip_unless_root, skip_without};
 use crate::support::machine::tool;
@@ -38,7 +39,7 @@ fn another_process_prepares() {
     let inputs: Vec<LayerInput> = lines.map(|path| LayerInput::Path(path.into())).collect();
     let building = Building {
         threads: Some(2),
-        is_durable: false,
+        durability: Durability::Fast,
         describe: |error| panic!("{error}"),
     };
     let ready = Cache::open(&CacheFolder::new(Some(cache), |_| None))

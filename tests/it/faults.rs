@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use slashopt::host::system::durability::Durability;
+
 use crate::support::command::{Finished, Sandbox, Tmpfs, skip_unless_root};
 use crate::support::strace::{Call, injected, skip_without_strace, traced};
 use crate::support::tree::Tree;
@@ -40,19 +42,37 @@ const CALLS: [(&str, &[&str]); 23] = [
 
 const RECORD: &str = "user.slashopt.root";
 
+/// What is at the destination before a run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Before {
+    /// Nothing; a mount point is empty.
+    Absent,
+    /// An empty directory.
+    Empty,
+    /// The root of another layer.
+    Root,
+}
+
+/// Where the destination is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Place {
+    /// In a directory: the root is built beside it.
+    Directory,
+    /// On a file system of its own: the root is built inside it.
+    MountPoint,
+}
+
 /// Where a root is to be, and what is there before.
 struct Scene {
     /// A mount point keeps being itself. It goes before the sandbox that it is in.
     mounted: Option<Tmpfs>,
     sandbox: Sandbox,
     arguments: Vec<&'static str>,
-    /// The layer of the root that is there before, if one is.
-    is_there: bool,
-    is_empty: bool,
+    before: Before,
 }
 
 impl Scene {
-    fn new(before: Option<&'static str>, is_mounted: bool, is_durable: bool) -> Option<Self> {
+    fn new(before: Before, place: Place, durability: Durability) -> Option<Self> {
         let sandbox = Sandbox::new();
         if skip_without_strace(&sandbox) || skip_unless_root(&sandbox) {
             return None;
@@ -70,10 +90,9 @@ impl Scene {
             "b.zip",
             &archive([file("bin/b", "b"), directory("old/").mode(0o555)]),
         );
-        let mounted = if is_mounted {
-            Some(Tmpfs::on(&sandbox.mkdir("opt", 0o755), "size=4m,mode=750")?)
-        } else {
-            None
+        let mounted = match place {
+            Place::Directory => None,
+            Place::MountPoint => Some(Tmpfs::on(&sandbox.mkdir("opt", 0o755), "size=4m,mode=750")?),
         };
         let mut arguments = vec![
             "extract",
@@ -84,15 +103,14 @@ impl Scene {
             "1",
             "--replace",
         ];
-        if is_durable {
+        if durability == Durability::Survives {
             arguments.push("--durable");
         }
         let scene = Self {
+            mounted,
             sandbox,
             arguments,
-            is_there: before == Some("b.zip"),
-            is_empty: before == Some("empty"),
-            mounted,
+            before,
         };
         scene.set_up();
         Some(scene)
@@ -105,7 +123,7 @@ impl Scene {
     /// Puts the destination into the state before a run.
     fn set_up(&self) {
         let opt = self.opt();
-        if self.is_there {
+        if self.before == Before::Root {
             let arguments = ["extract", "b.zip", "--into", "opt", "--replace=any"];
             self.sandbox.slashopt(arguments).success();
         } else if self.mounted.is_some() {
@@ -118,7 +136,7 @@ impl Scene {
             reset(&opt);
         } else {
             drop(std::fs::remove_dir_all(&opt));
-            if self.is_empty {
+            if self.before == Before::Empty {
                 self.sandbox.mkdir("opt", 0o700);
                 reset(&opt);
             }
@@ -333,33 +351,48 @@ fn every_call_fails(name: &str, scene: Option<Scene>) {
 
 #[test]
 fn whatever_fails_an_absent_destination_stays_absent_or_is_whole() {
-    every_call_fails("absent", Scene::new(None, false, true));
+    every_call_fails(
+        "absent",
+        Scene::new(Before::Absent, Place::Directory, Durability::Survives),
+    );
 }
 
 #[test]
 fn whatever_fails_an_empty_destination_stays_empty_or_is_whole() {
-    every_call_fails("empty", Scene::new(Some("empty"), false, true));
+    every_call_fails(
+        "empty",
+        Scene::new(Before::Empty, Place::Directory, Durability::Survives),
+    );
 }
 
 #[test]
 fn whatever_fails_an_old_root_stays_or_the_new_one_is_whole() {
-    every_call_fails("replace", Scene::new(Some("b.zip"), false, true));
+    every_call_fails(
+        "replace",
+        Scene::new(Before::Root, Place::Directory, Durability::Survives),
+    );
 }
 
 #[test]
 fn whatever_fails_an_empty_mount_point_stays_empty_or_is_whole() {
-    every_call_fails("in place", Scene::new(None, true, true));
+    every_call_fails(
+        "in place",
+        Scene::new(Before::Absent, Place::MountPoint, Durability::Survives),
+    );
 }
 
 #[test]
 fn whatever_fails_an_old_root_on_a_mount_point_stays_or_the_new_one_is_whole() {
-    every_call_fails("in place, replace", Scene::new(Some("b.zip"), true, true));
+    every_call_fails(
+        "in place, replace",
+        Scene::new(Before::Root, Place::MountPoint, Durability::Survives),
+    );
 }
 
 /// When nothing can be undone, everything is named and nothing of what was there is lost.
 #[test]
 fn what_cannot_be_moved_back_is_kept_and_named() {
-    let Some(scene) = Scene::new(None, true, false) else {
+    let Some(scene) = Scene::new(Before::Absent, Place::MountPoint, Durability::Fast) else {
         return;
     };
     scene.sandbox.write("opt/precious", "kept");
@@ -434,15 +467,35 @@ fn dies_of(scene: Option<Scene>, signal: &str, number: i32) {
 
 #[test]
 fn a_signal_at_any_moment_leaves_an_absent_destination_absent() {
-    dies_of(Scene::new(None, false, false), "SIGINT", 2);
-    dies_of(Scene::new(None, false, false), "SIGTERM", 15);
+    dies_of(
+        Scene::new(Before::Absent, Place::Directory, Durability::Fast),
+        "SIGINT",
+        2,
+    );
+    dies_of(
+        Scene::new(Before::Absent, Place::Directory, Durability::Fast),
+        "SIGTERM",
+        15,
+    );
 }
 
 #[test]
 fn a_signal_at_any_moment_leaves_an_old_root_as_it_was() {
-    dies_of(Scene::new(Some("b.zip"), false, false), "SIGTERM", 15);
-    dies_of(Scene::new(Some("b.zip"), true, false), "SIGHUP", 1);
-    dies_of(Scene::new(Some("b.zip"), true, false), "SIGQUIT", 3);
+    dies_of(
+        Scene::new(Before::Root, Place::Directory, Durability::Fast),
+        "SIGTERM",
+        15,
+    );
+    dies_of(
+        Scene::new(Before::Root, Place::MountPoint, Durability::Fast),
+        "SIGHUP",
+        1,
+    );
+    dies_of(
+        Scene::new(Before::Root, Place::MountPoint, Durability::Fast),
+        "SIGQUIT",
+        3,
+    );
 }
 
 /// Killed at any call: the next run finds what is left, removes it, and makes the root.
@@ -493,12 +546,24 @@ fn is_reclaimed(name: &str, scene: Option<Scene>) {
 
 #[test]
 fn what_a_killed_run_left_beside_is_reclaimed() {
-    is_reclaimed("absent", Scene::new(None, false, false));
-    is_reclaimed("replace", Scene::new(Some("b.zip"), false, false));
+    is_reclaimed(
+        "absent",
+        Scene::new(Before::Absent, Place::Directory, Durability::Fast),
+    );
+    is_reclaimed(
+        "replace",
+        Scene::new(Before::Root, Place::Directory, Durability::Fast),
+    );
 }
 
 #[test]
 fn what_a_killed_run_left_in_a_mount_point_is_reclaimed() {
-    is_reclaimed("in place", Scene::new(None, true, false));
-    is_reclaimed("in place, replace", Scene::new(Some("b.zip"), true, false));
+    is_reclaimed(
+        "in place",
+        Scene::new(Before::Absent, Place::MountPoint, Durability::Fast),
+    );
+    is_reclaimed(
+        "in place, replace",
+        Scene::new(Before::Root, Place::MountPoint, Durability::Fast),
+    );
 }

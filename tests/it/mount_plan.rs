@@ -11,6 +11,7 @@ use serde_json::Value;
 use slashopt::host::cache::{Building, Cache, Ready, StackPolicy};
 use slashopt::host::read::input::LayerInput;
 use slashopt::host::system::cache_folder::CacheFolder;
+use slashopt::host::system::durability::Durability;
 use slashopt::plan::OnTypeConflict;
 
 use crate::properties::{config, stack};
@@ -41,7 +42,7 @@ fn ready(sandbox: &Sandbox, layers: &[String], (flag, policy): (&str, OnTypeConf
     };
     let building = Building {
         threads: Some(1),
-        is_durable: false,
+        durability: Durability::Fast,
         describe: |error| panic!("nothing has to be built: {error}"),
     };
     let ready = Cache::open(&CacheFolder::new(Some(&cache), |_| None))

@@ -29,8 +29,15 @@ fn set_time(path: &Path, seconds: u64) {
     fs::File::open(path).unwrap().set_modified(moment).unwrap();
 }
 
+/// In which order files are made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Order {
+    Listed,
+    Reversed,
+}
+
 /// Files with every mode and name that a layer may hold, made in this order.
-fn make(sandbox: &Sandbox, name: &str, is_reversed: bool) {
+fn make(sandbox: &Sandbox, name: &str, order: Order) {
     let root = sandbox.mkdir(name, 0o755);
     let large: Vec<u8> = (0..SIZE_FOR_BLOCKS)
         .map(|byte: usize| (byte / 3).to_le_bytes()[0])
@@ -46,7 +53,7 @@ fn make(sandbox: &Sandbox, name: &str, is_reversed: bool) {
         ("large", &large, 0o775),
         ("z/deep/er/file", b"deep deep deep deep deep deep", 0o611),
     ];
-    if is_reversed {
+    if order == Order::Reversed {
         files.reverse();
     }
     for (path, content, mode) in files {
@@ -83,8 +90,8 @@ fn extracted(sandbox: &Sandbox) -> Tree {
 #[test]
 fn the_same_content_gives_the_same_bytes_whatever_the_machine_does() {
     let sandbox = Sandbox::new();
-    make(&sandbox, "one", false);
-    make(&sandbox, "other", true);
+    make(&sandbox, "one", Order::Listed);
+    make(&sandbox, "other", Order::Reversed);
     set_time(&sandbox.path("other/a"), 1);
     set_time(&sandbox.path("other/a/b"), 2_000_000_001);
     // What a clone under another umask makes of it, and what changes nothing about who may execute.
@@ -143,7 +150,7 @@ fn the_same_content_gives_the_same_bytes_whatever_the_machine_does() {
 #[test]
 fn modes_and_times_are_what_lambda_needs_and_links_are_kept() {
     let sandbox = Sandbox::new();
-    make(&sandbox, "one", false);
+    make(&sandbox, "one", Order::Listed);
     packed(&sandbox, "one", &[]);
     let tree = extracted(&sandbox);
     for (path, mode) in [
@@ -185,7 +192,7 @@ fn modes_and_times_are_what_lambda_needs_and_links_are_kept() {
 #[test]
 fn what_is_to_be_kept_is_kept() {
     let sandbox = Sandbox::new();
-    make(&sandbox, "one", false);
+    make(&sandbox, "one", Order::Listed);
     set_time(&sandbox.path("one/a/b"), 1_700_000_001);
     packed(&sandbox, "one", &["--keep-modes", "--keep-times"]);
     let mut expected = sandbox.tree("one");
@@ -203,7 +210,7 @@ fn what_is_to_be_kept_is_kept() {
 #[test]
 fn everybody_reads_what_is_packed() {
     let sandbox = Sandbox::new();
-    make(&sandbox, "one", false);
+    make(&sandbox, "one", Order::Listed);
     fs::remove_file(sandbox.path("one/dangling")).unwrap();
     packed(&sandbox, "one", &["--under", "python/lib"]);
     let tree = extracted(&sandbox);
@@ -215,7 +222,7 @@ fn everybody_reads_what_is_packed() {
 #[test]
 fn a_place_in_the_layer_must_lie_in_it() {
     let sandbox = Sandbox::new();
-    make(&sandbox, "one", false);
+    make(&sandbox, "one", Order::Listed);
     let below = packed(&sandbox, "one", &["--under", "python"]);
     for same in ["/opt/python", "python/", "./python"] {
         assert!(
@@ -240,7 +247,7 @@ fn a_place_in_the_layer_must_lie_in_it() {
 #[test]
 fn only_what_the_one_file_names_is_left_out() {
     let sandbox = Sandbox::new();
-    make(&sandbox, "one", false);
+    make(&sandbox, "one", Order::Listed);
     sandbox.write(
         "one/.slashoptignore",
         "/a/*\n!/a/run\nlarge # no comment\nz/\n",
@@ -379,7 +386,7 @@ proptest! {
 #[test]
 fn an_output_in_the_directory_is_not_packed_into_itself() {
     let sandbox = Sandbox::new();
-    make(&sandbox, "one", false);
+    make(&sandbox, "one", Order::Listed);
     let expected = packed(&sandbox, "one", &[]);
     sandbox.write("one/a/.layer.zip.slashopt-dead", "what a killed run left");
     for _ in 0..2 {
@@ -667,7 +674,7 @@ fn compiling_needs_the_interpreter_of_a_python_runtime() {
 #[test]
 fn the_json_has_what_the_registry_will_say() {
     let sandbox = Sandbox::new();
-    make(&sandbox, "one", false);
+    make(&sandbox, "one", Order::Listed);
     let json = pack(&sandbox, "one", &["--format", "json"])
         .success()
         .json();

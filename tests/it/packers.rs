@@ -305,7 +305,7 @@ mod made_here {
 
     /// A small tree with much of what has ever been packed wrongly. Every object has its own time, and every second time is
     /// odd; one is beyond 2038, where a signed 32-bit number ends.
-    fn mean_tree(root: &Path, has_dangling_links: bool) {
+    fn mean_tree(root: &Path, kept: &[Kept]) {
         let nested = archive([directory("d/"), file("d/f", "in an archive in an archive")]).bytes();
         let lines: Vec<String> = (0..20_000).map(|number| format!("line {number}")).collect();
         let mut files: Vec<(String, Vec<u8>, u32)> = vec![
@@ -357,7 +357,7 @@ mod made_here {
         }
         symlink("../bin/tool", root.join("links/tool")).expect("linked");
         symlink("../deep", root.join("links/directory")).expect("linked");
-        if has_dangling_links {
+        if kept.contains(&Links) {
             for (name, target) in [
                 ("absolute", "/opt/bin/tool"),
                 ("loop", "loop"),
@@ -431,7 +431,7 @@ mod made_here {
     fn try_way((_, line, kept): Way, seen: &mut Seen) -> Result<(), String> {
         let sandbox = Sandbox::new();
         let tree = sandbox.mkdir("source", 0o755);
-        mean_tree(&tree, kept.contains(&Links));
+        mean_tree(&tree, kept);
         let source = Tree::read(&tree);
         let archive = sandbox.path("packed.zip");
         let variables = [

@@ -182,8 +182,8 @@ fn component() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// A name: components, and the ways of writing them that mean the same.
-fn name(is_directory: bool) -> impl Strategy<Value = Vec<u8>> {
+/// A name: components, and the ways of writing them that mean the same. That of a directory ends in a slash.
+fn name(ending: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
     let separator = select(vec![&b"/"[..], b"/", b"/", b"/", b"//", b"/./"]);
     let parts = prop::collection::vec((component(), separator), 1..5);
     let beginning = select(vec![&b""[..], b"", b"", b"", b"./", b".//"]);
@@ -194,10 +194,9 @@ fn name(is_directory: bool) -> impl Strategy<Value = Vec<u8>> {
             name.extend(component);
             if number < last {
                 name.extend_from_slice(separator);
-            } else if is_directory {
-                name.push(b'/');
             }
         }
+        name.extend_from_slice(ending);
         name
     })
 }
@@ -235,9 +234,9 @@ fn content() -> impl Strategy<Value = Vec<u8>> {
 
 fn entry() -> impl Strategy<Value = Entry> {
     let kind = prop_oneof![
-        5 => (name(false), content().prop_map(Object::File)),
-        3 => (name(true), Just(Object::Directory)),
-        2 => (name(false), target().prop_map(Object::Link)),
+        5 => (name(b""), content().prop_map(Object::File)),
+        3 => (name(b"/"), Just(Object::Directory)),
+        2 => (name(b""), target().prop_map(Object::Link)),
         1 => (select(vec![b"./".to_vec(), b".//./".to_vec()]), Just(Object::Directory)),
     ];
     let mode = prop_oneof![

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use slashopt::host::cache::{Cache, Pruned, Pruning, Stored, TreeKey, TreeKind, Verified};
 use slashopt::host::system::cache_folder::CacheFolder;
+use slashopt::host::system::durability::Durability;
 use slashopt::host::system::interrupt::Interrupt;
 use slashopt::path::Escaped;
 use slashopt::plan::EXAMPLES;
@@ -110,10 +111,11 @@ pub(crate) fn run(arguments: &CacheArgs, global: &GlobalArgs, report: &Report) -
 }
 
 fn add(arguments: &AddArgs, global: &GlobalArgs, report: &Report) -> Outcome {
-    let ready =
-        arguments
-            .stack
-            .prepare(&arguments.layers.resolve(&arguments.stack)?, true, report)?;
+    let ready = arguments.stack.prepare(
+        &arguments.layers.resolve(&arguments.stack)?,
+        Durability::Survives,
+        report,
+    )?;
     let cache = arguments.stack.cache()?;
     // Who starts functions from it later may not be able to write it.
     match cache.hooks() {

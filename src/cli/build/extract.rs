@@ -10,6 +10,7 @@ use slashopt::collisions::Class;
 use slashopt::host::extract::build::{BuiltRoot, RootState, build_root};
 use slashopt::host::extract::destination::Replace;
 use slashopt::host::read::stack::LoadedStack;
+use slashopt::host::system::durability::Durability;
 use slashopt::host::system::interrupt::Interrupt;
 
 use crate::cli::layers::args::LayerArgs;
@@ -73,7 +74,9 @@ pub(crate) fn run(arguments: &ExtractArgs, global: &GlobalArgs, report: &Report)
     let loaded = stack.load(&layers, &workshop.pool, &workshop.budget, report)?;
     let mut request = stack.root_request(&arguments.into);
     request.replace = arguments.replace();
-    request.is_durable = arguments.durable;
+    if arguments.durable {
+        request.durability = Durability::Survives;
+    }
     request.is_dry_run = arguments.dry_run;
     let built = with_progress(report.shows_progress(), |progress| {
         build_root(&loaded, &request, &workshop, progress)

@@ -101,8 +101,10 @@ pub(crate) fn run(arguments: &LockArgs, global: &GlobalArgs, report: &Report) ->
     let is_current = differences.is_none_or(|differences| differences.is_empty());
     if global.is_json() {
         report.json(&to_json(&lock, is_current))?;
+    } else if arguments.check {
+        report.result(verdict(&lock, is_current).as_bytes())?;
     } else {
-        report.result(to_text(&lock, arguments.check, is_current).as_bytes())?;
+        report.result(to_text(&lock).as_bytes())?;
     }
     Ok(if is_current {
         ExitCode::SUCCESS
@@ -357,17 +359,19 @@ fn differences(found: &Lock, wanted: &Lock) -> Vec<String> {
     differences
 }
 
+/// `layers.lock: up to date`.
+fn verdict(lock: &Lock, is_current: bool) -> String {
+    let state = if is_current {
+        "up to date"
+    } else {
+        "not up to date"
+    };
+    format!("{}: {state}\n", lock.file.display())
+}
+
 /// `layers.lock: 2 layers for python3.13 on arm64`.
-fn to_text(lock: &Lock, is_check: bool, is_current: bool) -> String {
+fn to_text(lock: &Lock) -> String {
     let file = lock.file.display();
-    if is_check {
-        let state = if is_current {
-            "up to date"
-        } else {
-            "not up to date"
-        };
-        return format!("{file}: {state}\n");
-    }
     let noun = if lock.layers.len() == 1 {
         "layer"
     } else {

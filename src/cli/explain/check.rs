@@ -23,7 +23,7 @@ use crate::cli::layers::flags::StackArgs;
 use crate::cli::output::failure::{Exit, Failure, Outcome};
 use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::report::Report;
-use crate::cli::output::words::count;
+use crate::cli::output::words::{Listing, count};
 use annotations::{github, sarif};
 use text::Shown;
 
@@ -117,7 +117,7 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
     };
     match format {
         Format::Text => {
-            let text = text::text(&shown, arguments.all, report.paint());
+            let text = text::text(&shown, Listing::of_flag(arguments.all), report.paint());
             report.result(text.as_bytes())?;
         }
         Format::Json => report.json(&text::json(&shown))?,

@@ -27,6 +27,7 @@ use crate::cli::output::failure::{Exit, Failure, Outcome};
 use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json as shape;
 use crate::cli::output::report::Report;
+use crate::cli::output::words::Listing;
 use packages::Contests;
 
 /// Not a doc comment, where the variable would need backticks, which help does not have.
@@ -111,7 +112,7 @@ pub(crate) fn run(arguments: &CollisionsArgs, global: &GlobalArgs, report: &Repo
     };
     match format {
         Format::Text => {
-            let text = text::text(found, arguments.all, report.paint());
+            let text = text::text(found, Listing::of_flag(arguments.all), report.paint());
             report.result(text.as_bytes())?;
         }
         Format::Json => report.json(&to_json(found))?,

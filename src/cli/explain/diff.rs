@@ -29,6 +29,7 @@ use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::json as shape;
 use crate::cli::output::json::version_json;
 use crate::cli::output::report::Report;
+use crate::cli::output::words::Listing;
 
 /// Show what changed between two layers, or two stacks of layers
 ///
@@ -128,7 +129,7 @@ pub(crate) fn run(arguments: &DiffArgs, global: &GlobalArgs, report: &Report) ->
     if global.is_json() {
         report.json(&compared.to_json())?;
     } else {
-        let text = text::text(compared, arguments.all, report.paint());
+        let text = text::text(compared, Listing::of_flag(arguments.all), report.paint());
         report.result(text.as_bytes())?;
     }
     Ok(if compared.is_same() {

@@ -2,6 +2,7 @@
 
 use slashopt::host::cache::{Building, Ready, StackPolicy};
 use slashopt::host::error::HostError;
+use slashopt::host::system::durability::Durability;
 
 use super::flags::StackArgs;
 use super::resolved::Layers;
@@ -15,10 +16,10 @@ impl StackArgs {
     pub(crate) fn prepare(
         &self,
         layers: &Layers,
-        is_durable: bool,
+        durability: Durability,
         report: &Report,
     ) -> Result<Ready, Failure> {
-        let ready = self.prepare_if(layers, is_durable, report, &mut || true)?;
+        let ready = self.prepare_if(layers, durability, report, &mut || true)?;
         ready.ok_or_else(|| Failure::new(Exit::Machine, "nothing was built"))
     }
 
@@ -26,7 +27,7 @@ impl StackArgs {
     pub(crate) fn prepare_if(
         &self,
         layers: &Layers,
-        is_durable: bool,
+        durability: Durability,
         report: &Report,
         is_worth_it: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Ready>, Failure> {
@@ -39,7 +40,7 @@ impl StackArgs {
         };
         let building = Building {
             threads: self.threads,
-            is_durable,
+            durability,
             describe: layers.describe(),
         };
         let ready = self

@@ -7,6 +7,30 @@ use std::os::unix::ffi::OsStrExt as _;
 use slashopt::layer::LayerStack;
 use slashopt::path::Escaped;
 
+/// How much of a long list is printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Listing {
+    /// All of it.
+    All,
+    /// The first of each kind, and how many more there are.
+    First,
+}
+
+impl Listing {
+    /// What `--all` asks for, or its absence.
+    pub(crate) const fn of_flag(all: bool) -> Self {
+        if all { Self::All } else { Self::First }
+    }
+
+    /// How many of a list are printed, of which `most` are enough where not all are asked for.
+    pub(crate) const fn cap(self, most: usize) -> usize {
+        match self {
+            Self::All => usize::MAX,
+            Self::First => most,
+        }
+    }
+}
+
 /// `1 file`, `2 files`.
 pub(crate) fn count(number: usize, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use slashopt::host::store::now;
+use slashopt::host::store::{Sweep, now};
 
 use crate::cli::layers::store::{Access, StoreArgs, Undone};
 use crate::cli::output::failure::Outcome;
@@ -35,9 +35,13 @@ pub(crate) struct GcArgs {
 
 pub(super) fn run(arguments: &GcArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     let before = now().saturating_sub(arguments.older_than);
-    let is_dry = arguments.dry_run;
+    let sweep = if arguments.dry_run {
+        Sweep::CountOnly
+    } else {
+        Sweep::Remove
+    };
     let collected = arguments.store.with(Access::Read, async |store| {
-        let collected = store.collect_garbage(before, is_dry).await;
+        let collected = store.collect_garbage(before, sweep).await;
         collected.map_err(Undone::from)
     })?;
     if global.is_json() {
@@ -49,7 +53,10 @@ pub(super) fn run(arguments: &GcArgs, global: &GlobalArgs, report: &Report) -> O
             "half_written": collected.half_written,
         }))?;
     } else {
-        let verb = if is_dry { "would remove" } else { "removed" };
+        let verb = match sweep {
+            Sweep::CountOnly => "would remove",
+            Sweep::Remove => "removed",
+        };
         let text = format!(
             "{verb} {} zip files of {} bytes and {} half-written files, {} stay\n",
             collected.removed, collected.removed_bytes, collected.half_written, collected.kept

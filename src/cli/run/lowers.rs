@@ -6,12 +6,22 @@ use std::path::Path;
 
 use slashopt::host::cache::Ready;
 use slashopt::host::mount::Lower;
+use slashopt::host::system::durability::Durability;
 
 use crate::cli::args::values::absolute;
 use crate::cli::layers::flags::StackArgs;
 use crate::cli::layers::resolved::Layers;
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;
+
+/// How a layer is mounted that is a directory.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Directories {
+    /// As its copy in the cache.
+    Cached,
+    /// Itself, so that changes to it show.
+    Live,
+}
 
 /// Layers as directories that can be mounted.
 pub(crate) struct Prepared {
@@ -24,7 +34,7 @@ impl Prepared {
     pub(crate) fn of(
         layers: &Layers,
         stack: &StackArgs,
-        is_live: bool,
+        directories: Directories,
         report: &Report,
         is_worth_it: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Self>, Failure> {
@@ -36,16 +46,18 @@ impl Prepared {
             return Ok(Some(all));
         }
         let mut add = |all: &mut Self, layers: &Layers| {
-            let ready = stack.prepare_if(layers, false, report, is_worth_it)?;
+            let ready = stack.prepare_if(layers, Durability::Fast, report, is_worth_it)?;
             ready.map(|ready| all.add(ready)).transpose()
         };
-        if is_live && let Some(lock) = &layers.lock {
+        if directories == Directories::Live
+            && let Some(lock) = &layers.lock
+        {
             return Err(
                 Failure::usage(format!("--live: {lock}: what is locked does not change"))
                     .hint("name the LAYERs to see their directories as they are"),
             );
         }
-        if !is_live || !layers.named.iter().any(is_directory) {
+        if directories == Directories::Cached || !layers.named.iter().any(is_directory) {
             return Ok(add(&mut all, layers)?.map(|()| all));
         }
         // Each by itself: what lies in a directory that changes cannot be merged ahead.

@@ -12,7 +12,7 @@ use slashopt::environment::OPT;
 use slashopt::host::mount::MountError;
 use slashopt::host::mount::persistent::{self, PersistentMount, UnmountError, persistent_mount_at};
 
-use super::lowers::Prepared;
+use super::lowers::{Directories, Prepared};
 use crate::cli::args::values::{absolute, calls};
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
@@ -74,7 +74,8 @@ fn mount_at(at: &Path, arguments: &MountArgs, global: &GlobalArgs, report: &Repo
     })?;
     let MountArgs { layers, stack, .. } = arguments;
     let layers = layers.resolve(stack)?;
-    let Some(prepared) = Prepared::of(&layers, stack, false, report, &mut || true)? else {
+    let Some(prepared) = Prepared::of(&layers, stack, Directories::Cached, report, &mut || true)?
+    else {
         return Err(Failure::new(Exit::Machine, "nothing was built"));
     };
     let digest = digest_of(&prepared);

@@ -20,6 +20,7 @@ use super::trees::{LOCKS, MANIFESTS, MEMO, RECORDS, STACKS, TREES, TreeState};
 use crate::digest::Digest;
 use crate::host::error::HostError;
 use crate::host::system::budget::Budget;
+use crate::host::system::durability::Durability;
 use crate::host::system::interrupt::Interrupt;
 use crate::host::system::root::uninterrupted;
 use crate::host::system::whole_file;
@@ -30,7 +31,7 @@ pub(super) const BUILDERS: &str = "builders";
 pub(super) struct Builder<'b> {
     pub(super) cache: &'b Cache,
     pub(super) policy: &'b StackPolicy,
-    pub(super) is_durable: bool,
+    pub(super) durability: Durability,
     pub(super) pool: ThreadPool,
     pub(super) budget: Budget,
     pub(super) interrupt: &'b Interrupt,
@@ -66,7 +67,7 @@ impl Builder<'_> {
     pub(super) fn is_whole(&mut self, key: TreeKey) -> Result<bool, HostError> {
         let record = match self.cache.tree_state(key, &self.boot) {
             TreeState::Whole(record) => {
-                if self.is_durable && !record.is_durable {
+                if self.durability == Durability::Survives && !record.is_durable {
                     self.make_durable(record)?;
                 }
                 return Ok(true);
@@ -89,7 +90,7 @@ impl Builder<'_> {
                     boot,
                     ..record
                 };
-                if self.is_durable {
+                if self.durability == Durability::Survives {
                     self.make_durable(checked)?;
                 } else if self.cache.folder.is_writable {
                     self.write_record(&checked)?;

@@ -23,6 +23,7 @@ use crate::host::read::entry::Reader;
 use crate::host::read::input::LayerInput;
 use crate::host::read::stack::{LoadedStack, OpenLayer};
 use crate::host::system::budget::{Budget, thread_count};
+use crate::host::system::durability::Durability;
 use crate::host::system::interrupt::Interrupt;
 use crate::layer::LayerId;
 use crate::merge::MergedTree;
@@ -63,7 +64,7 @@ impl Cache {
         let mut builder = Builder {
             cache: self,
             policy,
-            is_durable: building.is_durable,
+            durability: building.durability,
             pool,
             budget: Budget::default(),
             interrupt,
@@ -175,7 +176,7 @@ impl Builder<'_> {
     /// Whether nothing has to be done for a tree.
     fn is_settled(&self, key: TreeKey) -> bool {
         match self.cache.tree_state(key, &self.boot) {
-            TreeState::Whole(record) => record.is_durable || !self.is_durable,
+            TreeState::Whole(record) => record.is_durable || self.durability == Durability::Fast,
             TreeState::Missing | TreeState::Unchecked(_) => false,
         }
     }

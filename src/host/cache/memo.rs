@@ -11,6 +11,7 @@ use nix::sys::stat::FileStat;
 
 use crate::digest::Digest;
 use crate::entry::Mode;
+use crate::host::system::durability::Durability;
 use crate::host::system::encoding::{Decoder, Encoder, Mark};
 use crate::host::system::whole_file;
 
@@ -86,7 +87,13 @@ impl FileState {
             encoder.signed(fact);
         });
         encoder.digest(digest);
-        let written = whole_file::write(folder, &self.name, &encoder.finish(), mode, false);
+        let written = whole_file::write(
+            folder,
+            &self.name,
+            &encoder.finish(),
+            mode,
+            Durability::Fast,
+        );
         if let Err(error) = written {
             tracing::debug!(%error, "cannot remember a digest");
         }

@@ -5,6 +5,7 @@ use crate::host::error::{Abandoned, HostError};
 use crate::host::extract::destination::{Destination, Replace};
 use crate::host::extract::extraction::{Extraction, Progress};
 use crate::host::read::stack::LoadedStack;
+use crate::host::system::durability::Durability;
 use crate::host::system::whole_file;
 use crate::merge::MergedTree;
 use crate::plan::ExtractPlan;
@@ -39,7 +40,7 @@ impl Builder<'_> {
             budget: &self.budget,
             interrupt: self.interrupt,
             umask: self.umask,
-            is_durable: self.is_durable,
+            durability: self.durability,
         };
         match extraction.run(&destination, content.0, &Progress::default()) {
             Ok(extracted) => {
@@ -84,14 +85,14 @@ impl Builder<'_> {
         let folder = self.cache.require(MANIFESTS)?;
         let mode = self.cache.folder.file_mode();
         let name = draft.key.name();
-        whole_file::write(&folder, &name, manifest, mode, self.is_durable).map_err(failed)?;
+        whole_file::write(&folder, &name, manifest, mode, self.durability).map_err(failed)?;
         let mut admitted = draft.admitted.clone();
         admitted.extend(published);
         let record = TreeRecord {
             key: draft.key,
             root,
             boot: self.boot.clone(),
-            is_durable: self.is_durable,
+            is_durable: self.durability == Durability::Survives,
             code_bytes: draft.code_bytes,
             unzipped_bytes: draft.unzipped_bytes,
             entries: draft.entries,
@@ -106,11 +107,14 @@ impl Builder<'_> {
     pub(super) fn write_record(&self, record: &TreeRecord) -> Result<(), HostError> {
         let folder = self.cache.require(RECORDS)?;
         let (name, mode) = (record.key.name(), self.cache.folder.file_mode());
-        whole_file::write(&folder, &name, &record.encode(), mode, record.is_durable).map_err(
-            |error| {
-                self.cache
-                    .failed("write a record of the cache", RECORDS, error)
-            },
-        )
+        let durability = if record.is_durable {
+            Durability::Survives
+        } else {
+            Durability::Fast
+        };
+        whole_file::write(&folder, &name, &record.encode(), mode, durability).map_err(|error| {
+            self.cache
+                .failed("write a record of the cache", RECORDS, error)
+        })
     }
 }

@@ -24,6 +24,7 @@ use crate::host::error::{Abandoned, ChildFailure, HostError, LayerLabel};
 use crate::host::read::input::{LayerInput, spool_stdin};
 use crate::host::read::listing::load_directory;
 use crate::host::system::child::in_child;
+use crate::host::system::durability::Durability;
 use crate::host::system::encoding::{Decoder, Encoder, Mark};
 use crate::host::system::root::{open_directory, uninterrupted};
 use crate::host::system::whole_file;
@@ -186,7 +187,7 @@ impl Cache {
 
     /// Whether trees are wanted to survive a power cut that need not have been before.
     fn needs_sync(&self, record: &StackRecord, building: &Building) -> bool {
-        building.is_durable
+        building.durability == Durability::Survives
             && self.folder.is_writable
             && record.trees.iter().any(|tree| !tree.is_durable)
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::archive::Strictness;
 use crate::digest::Digest;
 use crate::host::error::{Admitted, ChildFailure, HostError};
+use crate::host::system::durability::Durability;
 use crate::plan::{Limits, OnCollision, OnTypeConflict};
 use crate::quota::{FileIdentity, Weight};
 use crate::summary::Summary;
@@ -30,7 +31,7 @@ pub struct Building {
     /// Threads to build with; one for each processor that may be used, if nothing is said.
     pub threads: Option<u16>,
     /// Whether a tree must survive a power cut once it is there; then it is believed after one.
-    pub is_durable: bool,
+    pub durability: Durability,
     /// How a failure in the process that builds is told in this one.
     pub describe: fn(HostError) -> ChildFailure,
 }

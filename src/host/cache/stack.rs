@@ -261,7 +261,7 @@ impl Builder<'_> {
             }
         }
         let mode = self.cache.folder.file_mode();
-        whole_file::write(&folder, &name, &record.encode(), mode, self.is_durable)
+        whole_file::write(&folder, &name, &record.encode(), mode, self.durability)
             .map_err(failed)?;
         Ok(StackOutcome::Recorded)
     }

@@ -21,7 +21,7 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities,
 };
 
-use crate::host::mount::{Calls, Layering, Lower, MountError, bind, failed, remount};
+use crate::host::mount::{Calls, Layering, Lower, MountError, MountMode, bind, failed, remount};
 use crate::host::system::errno::IntoErrno as _;
 
 /// The two kinds of namespace that let a process mount something that nobody else sees.
@@ -307,7 +307,7 @@ fn rebuild_root(missing: &[&Path]) -> Result<(), MountError> {
         .find(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .ok_or_else(|| MountError::new("readdir(3)", Errno::ENOENT))?
         .path();
-    crate::host::mount::empty(&stand, "slashopt:root", true, Calls::Classic)?;
+    crate::host::mount::empty(&stand, "slashopt:root", MountMode::Writable, Calls::Classic)?;
     chdir(&stand).map_err(failed("chdir(2)"))?;
     for name in ["old", "new"] {
         mkdir(name, ModeBits::from_bits_truncate(0o755)).map_err(failed("mkdir(2)"))?;

@@ -16,6 +16,7 @@ use crate::host::read::options::LoadOptions;
 use crate::host::read::stack::LoadedStack;
 use crate::host::system::budget::{Budget, thread_count};
 use crate::host::system::cache_folder::CacheFolder;
+use crate::host::system::durability::Durability;
 use crate::host::system::interrupt::Interrupt;
 use crate::merge::MergedTree;
 use crate::plan::{ExtractPlan, OnCollision, OnTypeConflict};
@@ -40,7 +41,7 @@ pub struct RootRequest {
     /// Where roots are recorded that cannot carry their record themselves.
     pub cache: CacheFolder,
     /// Whether the root must survive a power cut once it is there.
-    pub is_durable: bool,
+    pub durability: Durability,
     /// Whether everything is judged and nothing is written.
     pub is_dry_run: bool,
 }
@@ -60,7 +61,7 @@ impl RootRequest {
             on_type_conflict: OnTypeConflict::default(),
             strictness: Strictness::default(),
             cache: CacheFolder::new(None, |name| std::env::var_os(name)),
-            is_durable: false,
+            durability: Durability::default(),
             is_dry_run: false,
         }
     }
@@ -208,7 +209,7 @@ pub fn build_root(
                 budget,
                 interrupt,
                 umask: *umask,
-                is_durable: request.is_durable,
+                durability: request.durability,
             };
             progress.begin(plan.bytes);
             let extracted = extraction.run(&destination, content, progress)?;

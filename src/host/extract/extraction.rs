@@ -24,6 +24,7 @@ use crate::host::read::entry::Reader;
 use crate::host::read::stack::LoadedStack;
 use crate::host::read::verify::Verifier;
 use crate::host::system::budget::Budget;
+use crate::host::system::durability::Durability;
 use crate::host::system::interrupt::Interrupt;
 use crate::host::system::root::{
     Root, create_directory, create_file, create_symlink, open_directory, set_mode, set_modified,
@@ -50,7 +51,7 @@ pub struct Extraction<'e> {
     /// The permission bits that the process does not grant to what it creates: [`read_umask`].
     pub umask: u16,
     /// Whether the root must survive a power cut after this returned.
-    pub is_durable: bool,
+    pub durability: Durability,
 }
 
 /// What was done.
@@ -105,7 +106,7 @@ impl Extraction<'_> {
             Err(error) => return Err(stage.abandon(error)),
         };
         let kept_writable = self.kept_writable(&stage);
-        let left_behind = stage.publish(content, self.is_durable, |root| {
+        let left_behind = stage.publish(content, self.durability, |root| {
             self.finish_directories(root, 0..kept_writable)
         })?;
         admitted.sort_by(|(one, a), (other, b)| {

@@ -18,6 +18,7 @@ use super::moves::{Moves, rename_to_absent, rename_with};
 use super::record::{Completion, Record};
 use super::stage::{ABANDONED, Inside, Stage, finish_existing, finish_root, is_same, restore};
 use crate::host::error::{Abandoned, HostError, Unsuitable};
+use crate::host::system::durability::Durability;
 use crate::host::system::remove::remove_tree;
 use crate::host::system::root::{Root, names_in, open_directory, uninterrupted};
 
@@ -31,7 +32,7 @@ impl Stage<'_> {
     pub fn publish(
         mut self,
         content: [u8; 32],
-        is_durable: bool,
+        durability: Durability,
         finish_top_level: impl Fn(&Root<BorrowedFd<'_>>) -> Result<(), HostError>,
     ) -> Result<Vec<String>, Abandoned> {
         let complete = Record {
@@ -40,11 +41,11 @@ impl Stage<'_> {
         };
         let published = match self.inside.take() {
             Some(inside) => {
-                let published = self.move_up(&inside, &complete, is_durable, finish_top_level);
+                let published = self.move_up(&inside, &complete, durability, finish_top_level);
                 self.inside = Some(inside);
                 published
             }
-            None => self.rename(&complete, is_durable),
+            None => self.rename(&complete, durability),
         };
         match published {
             Ok(()) => Ok(std::mem::take(&mut self.left_behind)),
@@ -53,7 +54,7 @@ impl Stage<'_> {
     }
 
     /// Renames the root to the destination, and removes what was there.
-    fn rename(&mut self, complete: &Record, is_durable: bool) -> Result<(), HostError> {
+    fn rename(&mut self, complete: &Record, durability: Durability) -> Result<(), HostError> {
         let destination = self.destination;
         let root = self.root();
         finish_root(&root)
@@ -61,12 +62,14 @@ impl Stage<'_> {
         complete
             .write(root.as_fd(), &destination.cache)
             .map_err(|error| destination.failed("record what it is made of", error))?;
-        if is_durable {
+        if durability == Durability::Survives {
             uninterrupted(|| syncfs(root.as_fd()))
                 .map_err(|error| destination.failed("write it to the disk", error))?;
         }
         let old = self.rename_into_place()?;
-        if is_durable && let Err(error) = self.sync_parent() {
+        if durability == Durability::Survives
+            && let Err(error) = self.sync_parent()
+        {
             self.take_back(old.as_deref()).map_err(|error| {
                 destination.failed("take the root away that is not safely on the disk", error)
             })?;
@@ -191,7 +194,7 @@ impl Stage<'_> {
         &mut self,
         inside: &Inside,
         complete: &Record,
-        is_durable: bool,
+        durability: Durability,
         finish_top_level: impl Fn(&Root<BorrowedFd<'_>>) -> Result<(), HostError>,
     ) -> Result<(), HostError> {
         let destination = self.destination;
@@ -226,12 +229,12 @@ impl Stage<'_> {
                 .map_err(failed("move the finished root into it"))?;
             finish_top_level(&Root::borrow(existing))?;
             finish_existing(existing).map_err(failed("set the mode and time of the root"))?;
-            if is_durable {
+            if durability == Durability::Survives {
                 uninterrupted(|| syncfs(existing)).map_err(failed("write it to the disk"))?;
             }
             recorded(complete)
                 .map_err(|error| destination.failed("record what it is made of", error))?;
-            if is_durable {
+            if durability == Durability::Survives {
                 uninterrupted(|| fsync(existing)).map_err(failed("write it to the disk"))?;
             }
             Ok(())

@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, StatxFlags, XattrFlags, fgetxattr, fremovexattr, fsetx
 
 use crate::entry::Mode;
 use crate::host::system::cache_folder::CacheFolder;
+use crate::host::system::durability::Durability;
 use crate::host::system::root::uninterrupted;
 use crate::host::system::whole_file;
 
@@ -108,7 +109,13 @@ impl Record {
                 })?;
                 let folder = folder.make_below(ROOTS)?;
                 whole_file::sweep(&folder);
-                whole_file::write(&folder, &name, text.as_bytes(), Mode::FILE, true)
+                whole_file::write(
+                    &folder,
+                    &name,
+                    text.as_bytes(),
+                    Mode::FILE,
+                    Durability::Survives,
+                )
             }
             Err(error) => Err(error.into()),
             Ok(()) => {

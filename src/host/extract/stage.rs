@@ -64,7 +64,10 @@ impl Destination {
     ///
     /// Why no directory could be made.
     pub fn stage(&self) -> Result<Stage<'_>, Abandoned> {
-        let mut left_behind = self.reclaim_from(self.occupant == Occupant::Empty);
+        let mut left_behind = self.reclaim_beside();
+        if self.occupant == Occupant::Empty {
+            self.reclaim_inside(&mut left_behind);
+        }
         let made = self.make_stage(&mut left_behind);
         match made {
             Ok(mut stage) => {
@@ -78,7 +81,8 @@ impl Destination {
     /// Removes what killed runs left beside a root that is the wanted one already, and inside it: a run may have been killed
     /// after the root was whole. What could not be removed.
     pub fn reclaim(&self) -> Vec<String> {
-        let mut left_behind = self.reclaim_from(true);
+        let mut left_behind = self.reclaim_beside();
+        self.reclaim_inside(&mut left_behind);
         if let Some(root) = &self.existing
             && !is_finished(root)
             && let Err(error) = finish_existing(root)
@@ -95,15 +99,18 @@ impl Destination {
         left_behind
     }
 
-    fn reclaim_from(&self, is_inside: bool) -> Vec<String> {
+    fn reclaim_beside(&self) -> Vec<String> {
         let mut left_behind = Vec::new();
         if !self.is_mount_point() {
             self.reclaim_in(&self.parent, &self.beside_prefix(), &mut left_behind);
         }
-        if let Some(existing) = self.existing.as_ref().filter(|_| is_inside) {
-            self.reclaim_in(existing, INSIDE_PREFIX, &mut left_behind);
-        }
         left_behind
+    }
+
+    fn reclaim_inside(&self, left_behind: &mut Vec<String>) {
+        if let Some(existing) = &self.existing {
+            self.reclaim_in(existing, INSIDE_PREFIX, left_behind);
+        }
     }
 
     fn beside_prefix(&self) -> Vec<u8> {

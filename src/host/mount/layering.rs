@@ -22,6 +22,15 @@ pub(super) const OPEN_TO_ALL: ModeBits = ModeBits::from_bits_truncate(0o755);
 /// 1980-01-01T00:00:00Z: the time of a root that no layer dates, as when it is extracted.
 pub(super) const DOS_EPOCH: TimeSpec = TimeSpec::new(315_532_800, 0);
 
+/// Whether what is mounted can be written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MountMode {
+    /// Nothing can be written.
+    ReadOnly,
+    /// It can be written, for as long as it is mounted.
+    Writable,
+}
+
 /// What is to be mounted.
 #[derive(Clone, Copy, Debug)]
 pub struct Layering<'l> {
@@ -46,7 +55,7 @@ impl Layering<'_> {
     pub fn attach(&self, target: &Path) -> Result<(), MountError> {
         match self.lowers {
             _ if self.is_writable => self.attach_writable(target),
-            [] => empty(target, self.source, false, self.calls),
+            [] => empty(target, self.source, MountMode::ReadOnly, self.calls),
             [only] => bind(only, target, self.calls),
             _ => self.overlay(target, None),
         }
@@ -54,7 +63,7 @@ impl Layering<'_> {
 
     /// Mounts a file system in memory, and over it one that writes there what is written to it.
     fn attach_writable(&self, target: &Path) -> Result<(), MountError> {
-        empty(target, self.source, true, self.calls)?;
+        empty(target, self.source, MountMode::Writable, self.calls)?;
         if self.lowers.is_empty() {
             return Ok(());
         }
@@ -77,14 +86,9 @@ impl Layering<'_> {
 /// # Errors
 ///
 /// The call that failed.
-pub fn empty(
-    target: &Path,
-    source: &str,
-    is_writable: bool,
-    calls: Calls,
-) -> Result<(), MountError> {
+pub fn empty(target: &Path, source: &str, mode: MountMode, calls: Calls) -> Result<(), MountError> {
     if calls > Calls::Classic {
-        match empty_before_it_is_seen(target, source, is_writable) {
+        match empty_before_it_is_seen(target, source, mode) {
             Err(error) if is_missing(&error) => {}
             answer => return answer,
         }
@@ -93,7 +97,7 @@ pub fn empty(
     if let Err(error) = date(target) {
         tracing::debug!(%error, "the empty root has the time of now");
     }
-    if is_writable {
+    if mode == MountMode::Writable {
         return Ok(());
     }
     remount(target, MsFlags::MS_RDONLY).inspect_err(|_| take_away(target))
@@ -102,14 +106,14 @@ pub fn empty(
 pub(super) fn empty_before_it_is_seen(
     target: &Path,
     source: &str,
-    is_writable: bool,
+    mode: MountMode,
 ) -> Result<(), MountError> {
     let memory = FileSystem::open("tmpfs", source)?;
     fsconfig_set_string(&memory.descriptor, "mode", "0755")
         .map_err(|error| memory.failed("fsconfig(2) of the mode", error))?;
     let detached = memory.detached(MountAttrFlags::empty())?;
     date_root(detached.as_fd());
-    if !is_writable {
+    if mode == MountMode::ReadOnly {
         set_read_only(&detached)?;
     }
     attach(&detached, target)

@@ -22,5 +22,5 @@ pub mod persistent;
 pub(in crate::host) use calls::remount;
 pub use error::MountError;
 pub(in crate::host) use error::failed;
-pub use layering::{Layering, bind, empty};
+pub use layering::{Layering, MountMode, bind, empty};
 pub use lower::{Calls, Lower, open_place};

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 
 use super::error::{MountError, failed};
-use super::layering::{Layering, empty};
+use super::layering::{Layering, MountMode, empty};
 use super::lower::{Calls, Lower};
 
 /// What the source of every mount of ours begins with.
@@ -127,7 +127,7 @@ pub fn mount(lowers: &[Lower], place: &Path, digest: &str, calls: Calls) -> Resu
         return layering.attach(place);
     }
     let base = format!("{BASE}{digest}");
-    empty(place, &base, false, calls)?;
+    empty(place, &base, MountMode::ReadOnly, calls)?;
     layering.attach(place).inspect_err(|_| {
         if let Err(error) = umount2(place, MntFlags::MNT_DETACH) {
             tracing::debug!(%error, "cannot unmount");

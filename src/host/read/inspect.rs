@@ -108,6 +108,15 @@ fn inspect_noting<T: Send>(
     failed.map_or(Ok(Inspected { made, admitted }), Err)
 }
 
+/// What is known already of the waivers of an entry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Waivers {
+    /// They were told when the archive was loaded.
+    Known,
+    /// None was told yet.
+    New,
+}
+
 /// Verifies the entries of archives that no file of a tree comes from: directories, and those whose place a later entry of their
 /// name took. What was waived in reading the directories is given; of the others it is known from loading.
 fn verify_entries_without_file(
@@ -118,20 +127,29 @@ fn verify_entries_without_file(
     for (id, layer) in loaded.stack.in_merge_order() {
         let is_directory = |node: &LayerNodeId| layer.kind(*node) == Kind::Directory;
         let directories = layer.node_ids().filter(is_directory);
-        entries.extend(directories.filter_map(|node| Some((id, layer.entry_of(node)?, true))));
-        entries.extend(layer.unplaced().iter().map(|&entry| (id, entry, false)));
+        entries
+            .extend(directories.filter_map(|node| Some((id, layer.entry_of(node)?, Waivers::New))));
+        entries.extend(
+            layer
+                .unplaced()
+                .iter()
+                .map(|&entry| (id, entry, Waivers::Known)),
+        );
     }
     let outcomes: Vec<Result<Vec<(LayerId, Refusal)>, HostError>> = entries
         .par_iter()
         .with_min_len(FILES_A_READER)
         .map_init(
             || Reader::new(budget),
-            |reader, &(id, entry, is_news)| {
+            |reader, &(id, entry, waivers)| {
                 let OpenLayer::Archive { archive, file } = loaded.open(id) else {
                     return Ok(Vec::new());
                 };
                 reader.read_entry(file, archive, entry, loaded.label(id), |_| Ok(()))?;
-                let waived = reader.admitted.drain(..).filter(|_| is_news);
+                let waived = reader
+                    .admitted
+                    .drain(..)
+                    .filter(|_| waivers == Waivers::New);
                 Ok(waived.map(|refusal| (id, refusal)).collect())
             },
         )

@@ -224,7 +224,7 @@ impl<W: Write> Upload<W> {
     fn step_in_archive(&mut self, byte: u8) -> Result<(), UploadError> {
         self.state = match (self.state, byte) {
             (ScanState::Archive, b'"') => {
-                self.decode(true)?;
+                self.decode()?;
                 self.rest.push(byte);
                 ScanState::Structure
             }
@@ -262,7 +262,11 @@ impl<W: Write> Upload<W> {
         while !run.is_empty() {
             // Only when more comes: the last piece may have padding.
             if self.piece.len() == PIECE_CHARACTERS {
-                self.decode(false)?;
+                // Padding ends the archive: nothing may follow it.
+                if self.piece.contains(&b'=') {
+                    return Err(not_base64());
+                }
+                self.decode()?;
             }
             let room = PIECE_CHARACTERS - self.piece.len();
             let (now, later) = run.split_at(run.len().min(room));
@@ -272,11 +276,7 @@ impl<W: Write> Upload<W> {
         Ok(())
     }
 
-    fn decode(&mut self, is_last: bool) -> Result<(), UploadError> {
-        // Padding ends the archive: nothing may follow it.
-        if !is_last && self.piece.contains(&b'=') {
-            return Err(not_base64());
-        }
+    fn decode(&mut self) -> Result<(), UploadError> {
         let decoded = BASE64.decode(&self.piece).map_err(|_| not_base64())?;
         self.piece.clear();
         self.to.write_all(&decoded)?;

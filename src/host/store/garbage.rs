@@ -19,6 +19,15 @@ const WRITING_MILLISECONDS: i64 = 60 * 60 * 1000;
 /// Where archives are between being found to be garbage and being removed.
 const TRASH: &str = "trash";
 
+/// What becomes of the archives that nothing needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sweep {
+    /// They are counted, and nothing is changed.
+    CountOnly,
+    /// They are removed.
+    Remove,
+}
+
 /// What was removed, and what was not.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Collected {
@@ -45,10 +54,10 @@ impl Store {
     pub async fn collect_garbage(
         &self,
         before: i64,
-        is_dry: bool,
+        sweep: Sweep,
     ) -> Result<Collected, StoreError> {
         let mut collected = Collected::default();
-        if !is_dry {
+        if sweep == Sweep::Remove {
             self.put_back_all().await?;
         }
         let needed = self.needed(before).await?;
@@ -64,7 +73,7 @@ impl Store {
                 None => collected.kept += 1,
             }
         }
-        let still_needed = if is_dry || aside.is_empty() {
+        let still_needed = if sweep == Sweep::CountOnly || aside.is_empty() {
             HashSet::new()
         } else {
             for (digest, blob) in &aside {
@@ -79,7 +88,7 @@ impl Store {
                 collected.kept += 1;
                 continue;
             }
-            if !is_dry {
+            if sweep == Sweep::Remove {
                 let removed = self.objects.delete(&trash).await;
                 Self::unless_gone("remove", &trash, removed)?;
             }
@@ -88,7 +97,7 @@ impl Store {
         }
         if let Some(path) = self.location.directory() {
             for left in half_written(path, before.min(now() - WRITING_MILLISECONDS)) {
-                if !is_dry {
+                if sweep == Sweep::Remove {
                     std::fs::remove_file(&left).map_err(|source| StoreError::Directory {
                         operation: "remove a half-written file",
                         source,

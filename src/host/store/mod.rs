@@ -32,7 +32,7 @@ mod versions;
 
 pub use blobs::{Archive, Spool};
 pub use error::StoreError;
-pub use garbage::Collected;
+pub use garbage::{Collected, Sweep};
 pub use judge::Unpublishable;
 pub use location::Location;
 pub use open::{Store, new_uuid, now};

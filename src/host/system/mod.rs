@@ -5,6 +5,7 @@ pub mod cache_folder;
 pub(in crate::host) mod checksum;
 pub mod child;
 mod child_failure;
+pub mod durability;
 pub(in crate::host) mod encoding;
 pub mod errno;
 pub mod interrupt;

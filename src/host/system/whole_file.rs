@@ -11,6 +11,7 @@ use nix::fcntl::renameat;
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use rustix::fs::{FlockOperation, flock};
 
+use super::durability::Durability;
 use super::root::{Root, create_file, list_names, set_mode, uninterrupted};
 use crate::entry::Mode;
 
@@ -45,7 +46,7 @@ pub(in crate::host) fn write(
     name: &str,
     bytes: &[u8],
     mode: Mode,
-    is_durable: bool,
+    durability: Durability,
 ) -> io::Result<()> {
     let prefix = OsString::from(format!(".{name}."));
     loop {
@@ -59,7 +60,7 @@ pub(in crate::host) fn write(
             })?;
         // It is not for that crate to remove it.
         let ((new, file), _) = named.keep()?;
-        match fill(folder, &new, file, name, bytes, mode, is_durable) {
+        match fill(folder, &new, file, name, bytes, mode, durability) {
             // Somebody took it for something left behind, before it was locked.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => return other,
@@ -74,14 +75,14 @@ fn fill(
     name: &str,
     bytes: &[u8],
     mode: Mode,
-    is_durable: bool,
+    durability: Durability,
 ) -> io::Result<()> {
     let written = flock(&file, FlockOperation::NonBlockingLockExclusive)
         .map_err(|_| io::Error::from(io::ErrorKind::NotFound))
         .and_then(|()| {
             file.write_all(bytes)?;
             set_mode(&file, mode)?;
-            if is_durable {
+            if durability == Durability::Survives {
                 file.sync_all()?;
             }
             uninterrupted(|| renameat(folder, new, folder, name))?;
@@ -91,7 +92,7 @@ fn fill(
         remove(folder, new);
         return Err(error);
     }
-    if is_durable {
+    if durability == Durability::Survives {
         uninterrupted(|| fsync(folder))?;
     }
     Ok(())

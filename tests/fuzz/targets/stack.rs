@@ -10,6 +10,7 @@ use rayon::ThreadPool;
 use slashopt::host::system::budget::Budget;
 use slashopt::host::extract::destination::{Destination, Replace};
 use slashopt::host::extract::extraction::{Extraction, Progress, read_umask};
+use slashopt::host::system::durability::Durability;
 use slashopt::host::system::interrupt::Interrupt;
 use slashopt::host::system::cache_folder::CacheFolder;
 use slashopt::host::read::input::LayerInput;
@@ -81,7 +82,7 @@ fuzz_target!(|input: (bool, Vec<Vec<Fuzzed>>)| {
     let sandbox = tempfile::tempdir_in("/dev/shm").expect("a directory in memory");
     let mut inputs = Vec::new();
     for (number, (layer, fuzzed)) in entries.iter().zip(layers).enumerate() {
-        let packed = layer.iter().zip(fuzzed).map(|(entry, fuzzed)| packed(entry, fuzzed.is_deflated));
+        let packed = layer.iter().zip(fuzzed).map(|(entry, fuzzed)| packed(entry, fuzzed));
         let path = sandbox.path().join(format!("{number}.zip"));
         std::fs::write(&path, zip::archive(packed).bytes()).expect("written");
         inputs.push(LayerInput::Path(path));
@@ -100,7 +101,7 @@ fuzz_target!(|input: (bool, Vec<Vec<Fuzzed>>)| {
     assert!(difference.is_none(), "{}", difference.unwrap_or_default());
 });
 
-fn packed(entry: &Entry, is_deflated: bool) -> zip::Entry {
+fn packed(entry: &Entry, fuzzed: &Fuzzed) -> zip::Entry {
     let mut built = match &entry.object {
         Object::Directory => zip::directory(&entry.name),
         Object::File(content) => zip::file(&entry.name, content),
@@ -112,7 +113,7 @@ fn packed(entry: &Entry, is_deflated: bool) -> zip::Entry {
     if let Some(seconds) = entry.extended {
         built = built.extended(seconds);
     }
-    if is_deflated && entry.object != Object::Directory {
+    if fuzzed.is_deflated && entry.object != Object::Directory {
         built = built.deflated();
     }
     built.dos(entry.dos)
@@ -130,7 +131,7 @@ fn extract(loaded: &LoadedStack, linked: LinkedDirectory, budget: &Budget, root:
         budget,
         interrupt: &Interrupt::default(),
         umask: read_umask(),
-        is_durable: false,
+        durability: Durability::Fast,
     };
     extraction.run(&destination, [0; 32], &Progress::default()).expect("what was judged can be extracted");
 }

@@ -9,7 +9,7 @@ use slashopt::layer::LayerStack;
 
 use crate::cli::output::json as shape;
 use crate::cli::output::report::Paint;
-use crate::cli::output::words::{count, legend};
+use crate::cli::output::words::{Listing, count, legend};
 
 /// How many findings of one rule are named where not all are asked for.
 const CAP: usize = 10;
@@ -26,7 +26,7 @@ pub(crate) struct Shown<'a> {
 }
 
 /// Findings grouped by severity and rule, then the totals in one line.
-pub(crate) fn text(shown: &Shown<'_>, names_all: bool, paint: Paint) -> String {
+pub(crate) fn text(shown: &Shown<'_>, listing: Listing, paint: Paint) -> String {
     let mut text = String::new();
     let findings = &shown.checked.findings;
     if !findings.is_empty() && shown.stack.len() > 1 {
@@ -36,7 +36,7 @@ pub(crate) fn text(shown: &Shown<'_>, names_all: bool, paint: Paint) -> String {
     for group in
         findings.chunk_by(|one, other| (one.rule, one.severity) == (other.rule, other.severity))
     {
-        put_group(&mut text, group, shown.stack.len() > 1, names_all, paint);
+        put_group(&mut text, group, shown.stack, listing, paint);
     }
     let _ = writeln!(text, "{}", totals(shown));
     text
@@ -45,8 +45,8 @@ pub(crate) fn text(shown: &Shown<'_>, names_all: bool, paint: Paint) -> String {
 fn put_group(
     text: &mut String,
     group: &[Finding],
-    names_layers: bool,
-    names_all: bool,
+    stack: &LayerStack,
+    listing: Listing,
     paint: Paint,
 ) {
     let Some(first) = group.first() else {
@@ -62,13 +62,13 @@ fn put_group(
     };
     // Writing to a string does not fail.
     let _ = writeln!(text, "{severity}: {} [{}]", paint.bold(summary), first.rule);
-    let named = if names_all { group.len() } else { CAP };
+    let named = listing.cap(CAP);
     for finding in group.iter().take(named) {
         let mut place = String::new();
         if let Some(path) = &finding.path {
             let _ = write!(place, "{path}");
         }
-        if let Some(layer) = finding.layer.filter(|_| names_layers) {
+        if let Some(layer) = finding.layer.filter(|_| stack.len() > 1) {
             let separator = if place.is_empty() { "" } else { " " };
             let _ = write!(place, "{separator}(layer {})", layer.number());
         }

@@ -14,7 +14,7 @@ use slashopt::packages::{
 use super::report::CollisionReport;
 use crate::cli::output::json::version_json;
 use crate::cli::output::report::Paint;
-use crate::cli::output::words::{count, count_bytes, listed};
+use crate::cli::output::words::{Listing, count, count_bytes, listed};
 
 /// How many packages are told where not all are asked for.
 const CAP: usize = 20;
@@ -57,7 +57,7 @@ impl<'a> Contests<'a> {
     }
 
     /// A paragraph a package, the gravest first; those that are the same everywhere are counted. Empty if there are none.
-    pub(crate) fn to_text(self, names_all: bool, paint: Paint) -> String {
+    pub(crate) fn to_text(self, listing: Listing, paint: Paint) -> String {
         let (harmless, mut told): (Vec<_>, Vec<_>) =
             self.all().partition(|contest| contest.is_harmless);
         told.sort_by_key(|contest| std::cmp::Reverse(contest.set.state));
@@ -65,7 +65,7 @@ impl<'a> Contests<'a> {
         if told.is_empty() && harmless.is_empty() && jars.is_empty() {
             return String::new();
         }
-        let cap = if names_all { usize::MAX } else { CAP };
+        let cap = listing.cap(CAP);
         let mut text = format!("\n{}\n", paint.bold("packages"));
         for &contest in told.iter().take(cap) {
             self.put(&mut text, contest, paint);
@@ -78,7 +78,7 @@ impl<'a> Contests<'a> {
         if hidden > 0 {
             let _ = writeln!(text, "  … and {hidden} more (--all)");
         }
-        if names_all {
+        if listing == Listing::All {
             for &contest in &harmless {
                 self.put(&mut text, contest, paint);
             }

@@ -11,7 +11,7 @@ use slashopt::path::{Escaped, LayerPath};
 use super::packages::Contests;
 use super::report::CollisionReport;
 use crate::cli::output::report::Paint;
-use crate::cli::output::words::{count, count_bytes, legend, listed};
+use crate::cli::output::words::{Listing, count, count_bytes, legend, listed};
 
 /// How many conflicts of kind are listed where not all are asked for.
 const CONFLICTS: usize = 20;
@@ -20,7 +20,7 @@ const DIRECTORIES: usize = 10;
 /// How many files of one directory.
 const FILES: usize = 5;
 
-pub(crate) fn text(found: CollisionReport<'_>, names_all: bool, paint: Paint) -> String {
+pub(crate) fn text(found: CollisionReport<'_>, listing: Listing, paint: Paint) -> String {
     let mut text = totals(found);
     text.push_str(&legend(&found.loaded.stack));
     if let Some(runtime) = found.runtime {
@@ -32,9 +32,9 @@ pub(crate) fn text(found: CollisionReport<'_>, names_all: bool, paint: Paint) ->
         // Writing to a string does not fail.
         let _ = writeln!(text, "runtime: {runtime}{assumed}");
     }
-    text.push_str(&Contests(found).to_text(names_all, paint));
-    put_conflicts(&mut text, found, names_all, paint);
-    put_files(&mut text, found, names_all, paint);
+    text.push_str(&Contests(found).to_text(listing, paint));
+    put_conflicts(&mut text, found, listing, paint);
+    put_files(&mut text, found, listing, paint);
     text
 }
 
@@ -57,7 +57,7 @@ fn totals(found: CollisionReport<'_>) -> String {
     )
 }
 
-fn put_conflicts(text: &mut String, found: CollisionReport<'_>, names_all: bool, paint: Paint) {
+fn put_conflicts(text: &mut String, found: CollisionReport<'_>, listing: Listing, paint: Paint) {
     let conflicts: Vec<&Collision> = found
         .collisions
         .all
@@ -86,7 +86,7 @@ fn put_conflicts(text: &mut String, found: CollisionReport<'_>, names_all: bool,
         "\n{}",
         paint.bold("type conflicts: an object of another kind took the path")
     );
-    let cap = if names_all { usize::MAX } else { CONFLICTS };
+    let cap = listing.cap(CONFLICTS);
     for top in tops.iter().take(cap) {
         let lost = below
             .get(top.path.as_bytes())
@@ -97,7 +97,7 @@ fn put_conflicts(text: &mut String, found: CollisionReport<'_>, names_all: bool,
         };
         let sides = sides(found, top);
         let _ = writeln!(text, "  {} {}: {sides}{with_it}", paint.red("!"), top.path);
-        for conflict in lost.iter().filter(|_| names_all) {
+        for conflict in lost.iter().filter(|_| listing == Listing::All) {
             let sides = self::sides(found, conflict);
             let _ = writeln!(text, "      {}: {sides}", conflict.path);
         }
@@ -107,14 +107,14 @@ fn put_conflicts(text: &mut String, found: CollisionReport<'_>, names_all: bool,
     }
 }
 
-fn put_files(text: &mut String, found: CollisionReport<'_>, names_all: bool, paint: Paint) {
+fn put_files(text: &mut String, found: CollisionReport<'_>, listing: Listing, paint: Paint) {
     let explained = found.explanation.set_of.iter();
     let matter = found.collisions.all.iter().zip(explained);
     let matter = matter
         .filter(|(collision, _)| matches!(collision.class, Class::Mode | Class::Content))
         .map(|(collision, set)| (collision, set.is_some()));
     let (listed, counted): (Vec<_>, Vec<_>) =
-        matter.partition(|&(_, is_explained)| names_all || !is_explained);
+        matter.partition(|&(_, is_explained)| listing == Listing::All || !is_explained);
     // By directory, and not by bytes: `a-b/c` would stand between `a/b` and `a/c`.
     let mut files: Vec<&Collision> = listed.into_iter().map(|(collision, _)| collision).collect();
     files.sort_by_key(|collision| split(&collision.path));
@@ -128,11 +128,7 @@ fn put_files(text: &mut String, found: CollisionReport<'_>, names_all: bool, pai
     }
     // Writing to a string does not fail.
     let _ = writeln!(text, "\n{}", paint.bold("files"));
-    let (directories, files) = if names_all {
-        (usize::MAX, usize::MAX)
-    } else {
-        (DIRECTORIES, FILES)
-    };
+    let (directories, files) = (listing.cap(DIRECTORIES), listing.cap(FILES));
     for group in groups.iter().take(directories) {
         put_directory(text, found, group, files);
     }

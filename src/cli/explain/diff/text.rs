@@ -12,19 +12,19 @@ use slashopt::path::{Escaped, LayerPath};
 
 use super::compared::{Compared, Item, described, object};
 use crate::cli::output::report::Paint;
-use crate::cli::output::words::{count, count_bytes, legend};
+use crate::cli::output::words::{Listing, count, count_bytes, legend};
 
 /// How many packages are listed where not all are asked for.
 const PACKAGES: usize = 40;
 /// How many files, or directories that came or went whole.
 const FILES: usize = 40;
 
-pub(crate) fn text(compared: Compared<'_>, names_all: bool, paint: Paint) -> String {
+pub(crate) fn text(compared: Compared<'_>, listing: Listing, paint: Paint) -> String {
     let mut text = totals(compared);
     put_layers(&mut text, "left", compared.left);
     put_layers(&mut text, "right", compared.right);
-    put_packages(&mut text, compared, names_all, paint);
-    put_files(&mut text, compared, names_all, paint);
+    put_packages(&mut text, compared, listing, paint);
+    put_files(&mut text, compared, listing, paint);
     put_sizes(&mut text, compared, paint);
     text
 }
@@ -56,11 +56,11 @@ fn put_layers(text: &mut String, side: &str, loaded: &LoadedStack) {
     }
 }
 
-fn put_packages(text: &mut String, compared: Compared<'_>, names_all: bool, paint: Paint) {
+fn put_packages(text: &mut String, compared: Compared<'_>, listing: Listing, paint: Paint) {
     if compared.changes.is_empty() {
         return;
     }
-    let cap = if names_all { usize::MAX } else { PACKAGES };
+    let cap = listing.cap(PACKAGES);
     // Writing to a string does not fail.
     let _ = writeln!(text, "\n{}", paint.bold("packages"));
     for change in compared.changes.iter().take(cap) {
@@ -97,7 +97,7 @@ fn package_line(compared: Compared<'_>, change: &PackageChange) -> String {
     format!("{} {name}: {versions}", change.ecosystem)
 }
 
-fn put_files(text: &mut String, compared: Compared<'_>, names_all: bool, paint: Paint) {
+fn put_files(text: &mut String, compared: Compared<'_>, listing: Listing, paint: Paint) {
     let (before, after) = compared.packages;
     let (left, right) = explained_files(compared.changes, before, after);
     let is_explained = |difference: &&Difference| {
@@ -111,18 +111,18 @@ fn put_files(text: &mut String, compared: Compared<'_>, names_all: bool, paint: 
         .diff
         .all
         .iter()
-        .partition(|difference| !names_all && is_explained(difference));
+        .partition(|difference| listing == Listing::First && is_explained(difference));
     if explained.is_empty() && told.is_empty() {
         return;
     }
     // Writing to a string does not fail.
     let _ = writeln!(text, "\n{}", paint.bold("files"));
-    let items = if names_all {
+    let items = if listing == Listing::All {
         told.into_iter().map(Item::One).collect()
     } else {
         rolled_up(compared, &told)
     };
-    let cap = if names_all { usize::MAX } else { FILES };
+    let cap = listing.cap(FILES);
     for item in items.iter().take(cap) {
         let line = match item {
             Item::One(difference) => signed(

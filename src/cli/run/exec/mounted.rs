@@ -17,7 +17,7 @@ use super::extracted;
 use crate::cli::layers::resolved::Layers;
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;
-use crate::cli::run::lowers::{Prepared, is_directory};
+use crate::cli::run::lowers::{Directories, Prepared, is_directory};
 use crate::cli::run::mount_advice::{self, Attempt};
 
 /// What a mount of `exec` calls its source.
@@ -158,7 +158,12 @@ impl ExecRootRequest<'_> {
         is_worth_it: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Prepared>, Failure> {
         let ExecArgs { stack, live, .. } = self.arguments;
-        let prepared = Prepared::of(self.layers, stack, *live, report, is_worth_it)?;
+        let directories = if *live {
+            Directories::Live
+        } else {
+            Directories::Cached
+        };
+        let prepared = Prepared::of(self.layers, stack, directories, report, is_worth_it)?;
         if let Some(prepared) = &prepared {
             self.command.judge_hiding(&prepared.lowers)?;
         }
