@@ -7,7 +7,6 @@
 //!
 //! Nothing here reads a file: whoever asks has every file read once, verified, and hands its bytes to [`facts::look`].
 
-mod admitted;
 mod alternatives;
 mod bootstrap;
 mod bytecode;
@@ -34,6 +33,7 @@ mod search_order;
 mod search_paths;
 mod subject;
 mod versions;
+mod waived;
 mod wrapper;
 
 pub use finding::{Finding, Severity};
@@ -88,7 +88,7 @@ pub static RULES: &[&Rule] = &[
     &links::LINK_LEAVES_OPT,
     &links::LINK_STORED_AS_TEXT,
     &conflicts::TYPE_CONFLICT,
-    &admitted::ACCEPTED_BY_LENIENT,
+    &waived::ACCEPTED_BY_LENIENT,
 ];
 
 /// The rule of that id.

@@ -65,7 +65,7 @@ pub struct Layer {
     /// Entries that no node stands for: those of the root itself, and those whose place a later one of their name took.
     unplaced: Vec<u32>,
     /// What was waived in the names, and in what was read before merging.
-    admitted: Vec<Refusal>,
+    waived: Vec<Refusal>,
     /// What the hasher makes of nothing, which tells it from every other one.
     hasher_mark: u64,
 }
@@ -86,7 +86,7 @@ impl Layer {
             nodes,
             unplaced,
             unzipped_bytes,
-            admitted,
+            waived,
         } = grow(
             &archive,
             archive.entries().len(),
@@ -102,7 +102,7 @@ impl Layer {
             nodes,
             targets: HashMap::new(),
             unplaced,
-            admitted,
+            waived,
             hasher_mark: mark_of(hasher),
         })
     }
@@ -121,7 +121,7 @@ impl Layer {
             nodes,
             unplaced,
             unzipped_bytes,
-            admitted,
+            waived,
         } = grow(&listing, listing.len(), Strictness::Strict, hasher)?;
         Ok(Self {
             source,
@@ -132,7 +132,7 @@ impl Layer {
             nodes,
             targets: HashMap::new(),
             unplaced,
-            admitted,
+            waived,
             hasher_mark: mark_of(hasher),
         })
     }
@@ -156,8 +156,8 @@ impl Layer {
     }
 
     /// Notes what was waived while links and unplaced entries were read.
-    pub fn admit(&mut self, waived: Vec<Refusal>) {
-        self.admitted.extend(waived);
+    pub fn waive(&mut self, waived: Vec<Refusal>) {
+        self.waived.extend(waived);
     }
 
     /// Notes the target of one of [`Layer::unread_links`].
@@ -179,12 +179,12 @@ impl Layer {
     }
 
     /// Every case in which `--lenient` accepted what would be refused otherwise.
-    pub fn admitted(&self) -> impl Iterator<Item = &Refusal> {
+    pub fn waived(&self) -> impl Iterator<Item = &Refusal> {
         let archive = match &self.form {
-            LayerForm::Archive(archive) => archive.admitted.as_slice(),
+            LayerForm::Archive(archive) => archive.waived.as_slice(),
             LayerForm::Directory(_) => &[],
         };
-        archive.iter().chain(&self.admitted)
+        archive.iter().chain(&self.waived)
     }
 
     /// The nodes from the root down, a parent always before its children.

@@ -13,7 +13,7 @@ pub struct Archive {
     directory: Vec<u8>,
     entries: Vec<Entry>,
     /// What was waived, in the order of the entries.
-    pub admitted: Vec<Refusal>,
+    pub waived: Vec<Refusal>,
     strictness: Strictness,
 }
 
@@ -34,7 +34,7 @@ impl Archive {
         location: DirectoryLocation,
         strictness: Strictness,
     ) -> Result<Self, Refusal> {
-        let mut admitted = location.admitted;
+        let mut waived = location.waived;
         // Never more than the directory can hold, whatever it says.
         let mut entries: Vec<Entry> = Vec::with_capacity(
             usize::try_from(location.entries)
@@ -74,7 +74,7 @@ impl Archive {
                 &mut rules,
             );
             for rule in rules {
-                Refusal::entry(rule, index, header.name).admit(strictness, &mut admitted)?;
+                Refusal::entry(rule, index, header.name).waive(strictness, &mut waived)?;
             }
             let entry = entry.map_err(|rule| Refusal::entry(rule, index, header.name))?;
             // The directory is shorter than MAX_DIRECTORY_BYTES, so its offsets fit.
@@ -93,7 +93,7 @@ impl Archive {
         let mut archive = Self {
             directory,
             entries,
-            admitted,
+            waived,
             strictness,
         };
         archive.judge_spans(location.prepended_bytes, location.offset)?;
@@ -117,7 +117,7 @@ impl Archive {
         let start = offset_of(&self.entries, nth(0)).unwrap_or(directory_offset);
         if start > first {
             Refusal::archive(BrokenRule::PrependedBytes(start - first))
-                .admit(self.strictness, &mut self.admitted)?;
+                .waive(self.strictness, &mut self.waived)?;
         }
         // Of several bad entries the one that stands first in the directory is named.
         let mut worst: Option<(u32, u32)> = None;

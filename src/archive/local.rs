@@ -15,7 +15,7 @@ pub struct LocalEntry {
     /// First byte of the data, counted from the start of the local header.
     pub data_start: usize,
     /// What was waived.
-    pub admitted: Vec<Refusal>,
+    pub waived: Vec<Refusal>,
 }
 
 impl Entry {
@@ -38,13 +38,13 @@ impl Archive {
     ///
     /// The rule that is broken.
     pub fn judge_local(&self, index: u32, bytes: &[u8]) -> Result<LocalEntry, Refusal> {
-        let mut admitted = Vec::new();
+        let mut waived = Vec::new();
         let entry = self.entry(index);
         let refuse = |rule| Refusal::entry(rule, index, self.name(entry));
         let header = LocalHeader::parse(bytes).ok_or_else(|| refuse(BrokenRule::LocalSignature))?;
-        let mut admit = |rule| refuse(rule).admit(self.strictness(), &mut admitted);
+        let mut waive = |rule| refuse(rule).waive(self.strictness(), &mut waived);
         if header.name != self.name(entry) {
-            admit(BrokenRule::LocalName(header.name.to_vec()))?;
+            waive(BrokenRule::LocalName(header.name.to_vec()))?;
         }
         if header.method != (if entry.method == Method::Stored { 0 } else { 8 }) {
             return Err(refuse(BrokenRule::LocalMethod));
@@ -52,23 +52,20 @@ impl Archive {
         if (header.flags ^ entry.flags) & (flag::ENCRYPTED | flag::DATA_DESCRIPTOR | flag::UTF8)
             != 0
         {
-            admit(BrokenRule::LocalFlags)?;
+            waive(BrokenRule::LocalFlags)?;
         }
         let extra =
             Extra::parse(header.extra).map_err(|why| refuse(BrokenRule::ExtraFields(why)))?;
         judge_unicode_name(header.name, extra.unicode_path).map_err(refuse)?;
         if let Some(what) = size_conflict(&header, extra.zip64, entry) {
-            admit(BrokenRule::LocalSizes(what))?;
+            waive(BrokenRule::LocalSizes(what))?;
         }
         let data_start = LOCAL_HEADER_BYTES + header.name.len() + header.extra.len();
         let ends = entry.header_offset + data_start as u64 + entry.compressed_bytes;
         if ends > entry.boundary {
             return Err(refuse(BrokenRule::BeyondEntries));
         }
-        Ok(LocalEntry {
-            data_start,
-            admitted,
-        })
+        Ok(LocalEntry { data_start, waived })
     }
 
     /// Judges what lies between the data of entry `index` and the next entry: a data descriptor if there has to be one, then
@@ -83,23 +80,23 @@ impl Archive {
         rest: &[u8],
         rest_bytes: u64,
     ) -> Result<Vec<Refusal>, Refusal> {
-        let mut admitted = Vec::new();
+        let mut waived = Vec::new();
         let entry = self.entry(index);
         // The ordinary case, and by far the most common one: nothing at all.
         if rest_bytes == 0 && entry.flags & flag::DATA_DESCRIPTOR == 0 {
-            return Ok(admitted);
+            return Ok(waived);
         }
-        let mut admit = |rule| {
-            Refusal::entry(rule, index, self.name(entry)).admit(self.strictness(), &mut admitted)
+        let mut waive = |rule| {
+            Refusal::entry(rule, index, self.name(entry)).waive(self.strictness(), &mut waived)
         };
         let after = if entry.flags & flag::DATA_DESCRIPTOR == 0 {
             rest
         } else if let Some(after) = strip_descriptor(rest, entry) {
             after
         } else {
-            admit(BrokenRule::DataDescriptor)?;
+            waive(BrokenRule::DataDescriptor)?;
             if self.strictness() == Strictness::Lenient {
-                return Ok(admitted);
+                return Ok(waived);
             }
             rest
         };
@@ -108,13 +105,13 @@ impl Archive {
             let hides_entry = after
                 .windows(4)
                 .any(|window| window == LOCAL_HEADER.to_le_bytes());
-            admit(if hides_entry {
+            waive(if hides_entry {
                 BrokenRule::HiddenEntry
             } else {
                 BrokenRule::Gap(after.len() as u64 + unseen_bytes)
             })?;
         }
-        Ok(admitted)
+        Ok(waived)
     }
 }
 

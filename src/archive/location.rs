@@ -32,7 +32,7 @@ pub struct DirectoryLocation {
     /// Bytes before the first entry, to be added to every offset in the archive; 0 unless lenient.
     pub prepended_bytes: u64,
     /// What was waived.
-    pub admitted: Vec<Refusal>,
+    pub waived: Vec<Refusal>,
 }
 
 impl DirectoryLocation {
@@ -42,8 +42,8 @@ impl DirectoryLocation {
     ///
     /// The rule that the end of the archive breaks.
     pub fn find(tail: &[u8], file_bytes: u64, strictness: Strictness) -> Result<Self, Refusal> {
-        let mut admitted = Vec::new();
-        let (place, end) = find_end_record(tail, file_bytes, strictness, &mut admitted)?;
+        let mut waived = Vec::new();
+        let (place, end) = find_end_record(tail, file_bytes, strictness, &mut waived)?;
         // A signature may also begin in the last fields of the record and end in the comment: who searches from the end of the
         // file would find that one.
         let record = tail.get(place + 1..place + END_RECORD_BYTES + end.comment.len());
@@ -91,7 +91,7 @@ impl DirectoryLocation {
         }
         if prepended_bytes > 0 {
             Refusal::archive(BrokenRule::PrependedBytes(prepended_bytes))
-                .admit(strictness, &mut admitted)?;
+                .waive(strictness, &mut waived)?;
         }
         if let Some((record, locator, record_place)) = &zip64 {
             judge_zip64(
@@ -108,7 +108,7 @@ impl DirectoryLocation {
             bytes,
             entries,
             prepended_bytes,
-            admitted,
+            waived,
         })
     }
 }
@@ -118,7 +118,7 @@ fn find_end_record<'a>(
     tail: &'a [u8],
     file_bytes: u64,
     strictness: Strictness,
-    admitted: &mut Vec<Refusal>,
+    waived: &mut Vec<Refusal>,
 ) -> Result<(usize, EndRecord<'a>), Refusal> {
     if file_bytes == 0 {
         return Err(Refusal::archive(BrokenRule::EmptyFile));
@@ -148,7 +148,7 @@ fn find_end_record<'a>(
     let Some((place, end, trailing_bytes)) = followed else {
         return Err(Refusal::archive(BrokenRule::NotAZip));
     };
-    Refusal::archive(BrokenRule::TrailingBytes(trailing_bytes)).admit(strictness, admitted)?;
+    Refusal::archive(BrokenRule::TrailingBytes(trailing_bytes)).waive(strictness, waived)?;
     Ok((place, end))
 }
 

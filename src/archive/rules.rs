@@ -204,14 +204,14 @@ impl Refusal {
         }
     }
 
-    /// Under [`Strictness::Lenient`] and for a harmless rule, records the case in `admitted`.
+    /// Under [`Strictness::Lenient`] and for a harmless rule, records the case in `waived`.
     ///
     /// # Errors
     ///
     /// The refusal itself in every other case.
-    pub fn admit(self, strictness: Strictness, admitted: &mut Vec<Self>) -> Result<(), Self> {
+    pub fn waive(self, strictness: Strictness, waived: &mut Vec<Self>) -> Result<(), Self> {
         if strictness == Strictness::Lenient && self.rule.is_harmless() {
-            admitted.push(self);
+            waived.push(self);
             return Ok(());
         }
         Err(self)

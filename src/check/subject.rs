@@ -58,7 +58,7 @@ pub struct Subject<'a> {
     /// The packages of the layers, if they were looked for.
     pub packages: Option<&'a Packages>,
     /// What `--lenient` waived while contents were read; what it waived before stands in the layers.
-    pub admitted: &'a [(LayerId, Refusal)],
+    pub waived: &'a [(LayerId, Refusal)],
     variables: &'a [Assignment],
     facts: &'a HashMap<Origin, FileFacts>,
     /// Every node by its directory and its name, made when first asked for: a search of a directory for each of its links would
@@ -95,7 +95,7 @@ impl<'a> Subject<'a> {
             architecture: configuration.architecture,
             quotas: &[],
             packages: None,
-            admitted: &[],
+            waived: &[],
             variables: configuration.variables,
             facts,
             names: OnceCell::new(),

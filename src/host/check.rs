@@ -31,7 +31,7 @@ pub struct StackContents {
     /// What the files of packages say.
     pub of_packages: Facts,
     /// What `--lenient` waived while they were read.
-    pub admitted: Vec<(LayerId, Refusal)>,
+    pub waived: Vec<(LayerId, Refusal)>,
 }
 
 /// Reads and verifies every entry of every layer, those that others override too.
@@ -42,7 +42,7 @@ pub struct StackContents {
 pub fn read_everything(loaded: &LoadedStack, budget: &Budget) -> Result<StackContents, HostError> {
     let origins = Subject::contents(&loaded.stack);
     let wanted: HashSet<Origin> = packages::wanted(&loaded.stack).into_iter().collect();
-    let Inspected { made, admitted } = inspect_all(loaded, &origins, budget, |origin, content| {
+    let Inspected { made, waived } = inspect_all(loaded, &origins, budget, |origin, content| {
         let layer = loaded.stack.layer(origin.layer);
         let path = layer.path(origin.node);
         let bytes = FileBytes {
@@ -58,7 +58,7 @@ pub fn read_everything(loaded: &LoadedStack, budget: &Budget) -> Result<StackCon
     let mut contents = StackContents {
         facts: HashMap::new(),
         of_packages: Facts::new(),
-        admitted,
+        waived,
     };
     for (origin, (facts, of_packages)) in origins.into_iter().zip(made) {
         contents.facts.extend(facts.map(|facts| (origin, facts)));
@@ -91,7 +91,7 @@ pub fn judge(
     let mut subject = Subject::new(tree, &contents.facts, configuration);
     subject.quotas = quotas;
     subject.packages = Some(&packages);
-    subject.admitted = &contents.admitted;
+    subject.waived = &contents.waived;
     let (outcome, files) = (check::check(&subject, policy), subject.files.len());
     drop(subject);
     JudgedStack {

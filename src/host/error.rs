@@ -112,12 +112,12 @@ pub enum HostError {
         cache: String,
     },
     /// Something is wrong that was accepted under `--lenient` before, and is not now.
-    #[error("{layer}: {}{}", admitted.entry.as_ref().map(|entry| format!("entry `{}`: ", Escaped(entry))).unwrap_or_default(), admitted.rule)]
-    NotAdmitted {
+    #[error("{layer}: {}{}", waived.entry.as_ref().map(|entry| format!("entry `{}`: ", Escaped(entry))).unwrap_or_default(), waived.rule)]
+    NotWaived {
         /// Which layer.
         layer: LayerLabel,
         /// What is wrong.
-        admitted: Box<Admitted>,
+        waived: Box<WaivedRule>,
     },
     /// The caller's own policy forbids what the layers would make.
     #[error("{0}")]
@@ -257,14 +257,14 @@ pub enum Unsuitable {
 
 /// A case in which `--lenient` accepted what would be refused otherwise.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Admitted {
+pub struct WaivedRule {
     /// The entry, if it is one's fault.
     pub entry: Option<Vec<u8>>,
     /// The rule that is broken, in words.
     pub rule: String,
 }
 
-impl Admitted {
+impl WaivedRule {
     pub(super) fn of(refusal: &Refusal) -> Self {
         Self {
             entry: refusal.entry.as_ref().map(|entry| entry.name.clone()),

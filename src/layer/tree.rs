@@ -81,7 +81,7 @@ pub(super) struct Grown {
     pub(super) unplaced: Vec<u32>,
     /// Of all entries.
     pub(super) unzipped_bytes: u64,
-    pub(super) admitted: Vec<Refusal>,
+    pub(super) waived: Vec<Refusal>,
 }
 
 /// The tree of all `count` entries, in their order.
@@ -92,7 +92,7 @@ pub(super) fn grow<N: Names>(
     hasher: &NameHasher,
 ) -> Result<Grown, Refusal> {
     let mut builder = TreeBuilder::new(names, hasher, count);
-    let mut admitted = Vec::new();
+    let mut waived = Vec::new();
     let mut unzipped_bytes: u64 = 0;
     for index in 0..u32::try_from(count).unwrap_or(u32::MAX) {
         let refuse = |rule| Refusal::entry(rule, index, names.name(index));
@@ -102,7 +102,7 @@ pub(super) fn grow<N: Names>(
         let object = names.object(index);
         unzipped_bytes = unzipped_bytes.saturating_add(object.size);
         if let Err(rule) = builder.insert(name, index, object) {
-            refuse(rule).admit(strictness, &mut admitted)?;
+            refuse(rule).waive(strictness, &mut waived)?;
         }
     }
     builder.unplaced.sort_unstable();
@@ -110,7 +110,7 @@ pub(super) fn grow<N: Names>(
         nodes: builder.nodes,
         unplaced: builder.unplaced,
         unzipped_bytes,
-        admitted,
+        waived,
     })
 }
 

@@ -135,7 +135,7 @@ impl Writing<'_> {
             for exceeded in self.judge(plan, Some(made.bytes))? {
                 warnings.push(format!("AWS Lambda would refuse this layer: {exceeded}"));
             }
-            warnings.extend(made.admitted.iter().map(waived));
+            warnings.extend(made.waived.iter().map(waived));
             let sha256 = digest(file).map_err(host)?;
             (self.look)(file)?;
             assembly.interrupt.check().map_err(host)?;

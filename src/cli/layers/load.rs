@@ -53,7 +53,7 @@ impl StackArgs {
     ) -> Result<LoadedStack, Failure> {
         let loaded = self.read(layers, pool, budget)?;
         for (id, layer) in loaded.stack.in_merge_order() {
-            for refusal in layer.admitted() {
+            for refusal in layer.waived() {
                 report.warning(&format!("{}: {}", loaded.label(id), waived(refusal)));
             }
         }

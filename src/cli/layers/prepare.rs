@@ -6,7 +6,7 @@ use slashopt::host::system::durability::Durability;
 
 use super::flags::StackArgs;
 use super::resolved::Layers;
-use super::warnings::{accepted, tree_warnings};
+use super::warnings::{tree_warnings, waived_rule};
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;
 
@@ -57,13 +57,13 @@ impl StackArgs {
         let Some(ready) = ready else {
             return Ok(None);
         };
-        for (number, admitted) in &ready.admitted {
+        for (number, waived) in &ready.waived {
             let layer = ready.layers.get(number - 1);
             let source = layer.map(|layer| layer.source.as_str()).unwrap_or_default();
             report.warning(&format!(
                 "layer {number} of {} (`{source}`): {}",
                 ready.layers.len(),
-                accepted(admitted.entry.as_deref(), &admitted.rule)
+                waived_rule(waived.entry.as_deref(), &waived.rule)
             ));
         }
         self.judge_weights(&ready.weights(), report)?;

@@ -9,11 +9,11 @@ use slashopt::summary::{Paths, Summary};
 /// What was waived, for a warning.
 pub(crate) fn waived(refusal: &slashopt::archive::Refusal) -> String {
     let entry = refusal.entry.as_ref();
-    accepted(entry.map(|entry| entry.name.as_slice()), &refusal.rule)
+    waived_rule(entry.map(|entry| entry.name.as_slice()), &refusal.rule)
 }
 
-/// What was accepted, and whose fault it is.
-pub(crate) fn accepted(entry: Option<&[u8]>, rule: &impl std::fmt::Display) -> String {
+/// A rule that was waived, and by which entry it was broken.
+pub(crate) fn waived_rule(entry: Option<&[u8]>, rule: &impl std::fmt::Display) -> String {
     match entry {
         Some(entry) => format!("entry `{}`: {rule} (accepted by --lenient)", Escaped(entry)),
         None => format!("{rule} (accepted by --lenient)"),

@@ -308,7 +308,7 @@ fn locked_words(error: &HostError) -> Words {
 fn exit(error: &HostError) -> Exit {
     match error {
         HostError::Limit(_)
-        | HostError::NotAdmitted { .. }
+        | HostError::NotWaived { .. }
         | HostError::OtherDigest { .. }
         | HostError::Refused { .. } => Exit::Refused,
         HostError::Child(failure) if failure.is_refusal => Exit::Refused,
@@ -335,8 +335,8 @@ fn fault(error: HostError) -> (Option<usize>, Option<String>) {
     let shown = |name: &[u8]| Escaped(name).to_string();
     match error {
         HostError::Child(told) => (told.layer, told.entry),
-        HostError::NotAdmitted { layer, admitted } => {
-            (Some(layer.number), admitted.entry.as_deref().map(shown))
+        HostError::NotWaived { layer, waived } => {
+            (Some(layer.number), waived.entry.as_deref().map(shown))
         }
         HostError::NotCached { layer, .. } | HostError::OtherDigest { layer, .. } => {
             (Some(layer.number), None)
@@ -356,7 +356,7 @@ fn fault(error: HostError) -> (Option<usize>, Option<String>) {
 /// What to do about it.
 fn hint_for(error: &HostError) -> Option<String> {
     let hint = match error {
-        HostError::NotAdmitted { .. } => {
+        HostError::NotWaived { .. } => {
             "--lenient accepts this and reports it; better, pack the layer again"
         }
         HostError::NotCached { .. } => {
@@ -432,7 +432,7 @@ fn hint_for(error: &HostError) -> Option<String> {
 mod tests {
     use slashopt::archive::Refusal;
     use slashopt::digest::Digest;
-    use slashopt::host::error::{Admitted, LayerLabel, OtherDigest};
+    use slashopt::host::error::{LayerLabel, OtherDigest, WaivedRule};
     use slashopt::path::LayerPath;
 
     use super::*;
@@ -480,9 +480,9 @@ mod tests {
                 layer: layer(),
                 cache: "none".to_owned(),
             },
-            HostError::NotAdmitted {
+            HostError::NotWaived {
                 layer: layer(),
-                admitted: Box::new(Admitted {
+                waived: Box::new(WaivedRule {
                     entry: Some(b"python/a.py".to_vec()),
                     rule: "it is there twice".to_owned(),
                 }),

@@ -17,7 +17,7 @@ use super::tree_record::{TreeKey, encode_manifest, nodes_of};
 use super::trees::{LOCKS, TreeState};
 use crate::digest::Digest;
 use crate::host::cache::builder::BUILDERS;
-use crate::host::error::{Abandoned, Admitted, HostError, LayerLabel};
+use crate::host::error::{Abandoned, HostError, LayerLabel, WaivedRule};
 use crate::host::extract::extraction::read_umask;
 use crate::host::read::entry::Reader;
 use crate::host::read::input::LayerInput;
@@ -209,8 +209,8 @@ impl Builder<'_> {
     ) -> Result<(), HostError> {
         let stack = &loaded.stack;
         let layer = stack.stack.layer(LayerId(0));
-        let mut admitted: Vec<Admitted> = layer.admitted().map(Admitted::of).collect();
-        admitted.extend(self.verify_hidden(stack, &wanted.place)?);
+        let mut waived: Vec<WaivedRule> = layer.waived().map(WaivedRule::of).collect();
+        waived.extend(self.verify_hidden(stack, &wanted.place)?);
         let key = TreeKey::layer(loaded.digest);
         let draft = PlannedTree {
             key,
@@ -220,7 +220,7 @@ impl Builder<'_> {
             code_bytes: layer.code_bytes,
             entries: layer.entries() as u64,
             unzipped_bytes: layer.unzipped_bytes,
-            admitted,
+            waived,
         };
         let published = self.publish(&draft)?;
         // What was hashed must be what was extracted.
@@ -236,7 +236,7 @@ impl Builder<'_> {
         &self,
         loaded: &LoadedStack,
         place: &LayerLabel,
-    ) -> Result<Vec<Admitted>, HostError> {
+    ) -> Result<Vec<WaivedRule>, HostError> {
         let mut reader = Reader::new(&self.budget);
         if let OpenLayer::Archive { archive, file } = loaded.open(LayerId(0)) {
             for &entry in loaded.stack.layer(LayerId(0)).unplaced() {
@@ -244,7 +244,7 @@ impl Builder<'_> {
                 reader.read_entry(file, archive, entry, place, |_| Ok(()))?;
             }
         }
-        Ok(reader.admitted.iter().map(Admitted::of).collect())
+        Ok(reader.waived.iter().map(WaivedRule::of).collect())
     }
 
     /// Reads the missing layers' indexes, several at once.

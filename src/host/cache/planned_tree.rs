@@ -13,7 +13,7 @@ use crate::plan::ExtractPlan;
 use super::builder::Builder;
 use super::tree_record::{TreeKey, TreeRecord};
 use super::trees::{MANIFESTS, RECORDS, TREES};
-use crate::host::error::Admitted;
+use crate::host::error::WaivedRule;
 
 /// A tree that is to be built.
 pub(super) struct PlannedTree<'d> {
@@ -24,12 +24,15 @@ pub(super) struct PlannedTree<'d> {
     pub(super) code_bytes: u64,
     pub(super) entries: u64,
     pub(super) unzipped_bytes: u64,
-    pub(super) admitted: Vec<Admitted>,
+    pub(super) waived: Vec<WaivedRule>,
 }
 
 impl Builder<'_> {
     /// Builds a tree and renames it to its name; what was accepted under `--lenient` meanwhile.
-    pub(super) fn publish(&mut self, draft: &PlannedTree<'_>) -> Result<Vec<Admitted>, HostError> {
+    pub(super) fn publish(
+        &mut self,
+        draft: &PlannedTree<'_>,
+    ) -> Result<Vec<WaivedRule>, HostError> {
         let content = draft.key.digest;
         let destination = self.destination(&draft.key.name(), &content)?;
         let extraction = Extraction {
@@ -45,8 +48,8 @@ impl Builder<'_> {
         match extraction.run(&destination, content.0, &Progress::default()) {
             Ok(extracted) => {
                 self.left_behind.extend(extracted.left_behind);
-                let admitted = extracted.admitted.iter();
-                Ok(admitted.map(|(_, refusal)| Admitted::of(refusal)).collect())
+                let waived = extracted.waived.iter();
+                Ok(waived.map(|(_, refusal)| WaivedRule::of(refusal)).collect())
             }
             Err(Abandoned { error, left_behind }) => {
                 self.left_behind.extend(left_behind);
@@ -71,7 +74,7 @@ impl Builder<'_> {
     pub(super) fn record(
         &self,
         draft: &PlannedTree<'_>,
-        published: Vec<Admitted>,
+        published: Vec<WaivedRule>,
         manifest: &[u8],
     ) -> Result<(), HostError> {
         let failed = |error| {
@@ -86,8 +89,8 @@ impl Builder<'_> {
         let mode = self.cache.folder.file_mode();
         let name = draft.key.name();
         whole_file::write(&folder, &name, manifest, mode, self.durability).map_err(failed)?;
-        let mut admitted = draft.admitted.clone();
-        admitted.extend(published);
+        let mut waived = draft.waived.clone();
+        waived.extend(published);
         let record = TreeRecord {
             key: draft.key,
             root,
@@ -97,7 +100,7 @@ impl Builder<'_> {
             unzipped_bytes: draft.unzipped_bytes,
             entries: draft.entries,
             bytes: draft.plan.bytes,
-            admitted,
+            waived,
             manifest_bytes: 0,
             manifest_crc32: 0,
         };

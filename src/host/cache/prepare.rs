@@ -138,7 +138,7 @@ impl Cache {
             locks: Vec::new(),
             layers: Vec::new(),
             summary: Summary::default(),
-            admitted: Vec::new(),
+            waived: Vec::new(),
             is_warm: true,
             left_behind: Vec::new(),
         })
@@ -236,9 +236,9 @@ impl Cache {
             unzipped_bytes: layer.unzipped_bytes,
             entries: layer.entries,
         });
-        let admitted = record.layers.iter().zip(1..).flat_map(|(layer, number)| {
-            let admitted = layer.admitted.iter().cloned();
-            admitted.map(move |admitted| (number, admitted))
+        let waived = record.layers.iter().zip(1..).flat_map(|(layer, number)| {
+            let waived = layer.waived.iter().cloned();
+            waived.map(move |waived| (number, waived))
         });
         Ok(Some(Ready {
             directories,
@@ -248,7 +248,7 @@ impl Cache {
             locks,
             layers: layers.collect(),
             summary: record.summary.clone(),
-            admitted: admitted.collect(),
+            waived: waived.collect(),
             is_warm: true,
             left_behind: Vec::new(),
         }))

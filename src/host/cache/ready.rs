@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::archive::Strictness;
 use crate::digest::Digest;
-use crate::host::error::{Admitted, ChildFailure, HostError};
+use crate::host::error::{ChildFailure, HostError, WaivedRule};
 use crate::host::system::durability::Durability;
 use crate::plan::{Limits, OnCollision, OnTypeConflict};
 use crate::quota::{FileIdentity, Weight};
@@ -73,7 +73,7 @@ pub struct Ready {
     /// What there is to say of the merged tree.
     pub summary: Summary,
     /// What was accepted under `--lenient`, the layer's number first.
-    pub admitted: Vec<(usize, Admitted)>,
+    pub waived: Vec<(usize, WaivedRule)>,
     /// Whether it was all there.
     pub is_warm: bool,
     /// What could not be removed, a sentence each for the user.

@@ -68,11 +68,11 @@ impl Builder<'_> {
                 return Ok(StackOutcome::TreeDamaged);
             };
             if self.policy.strictness == Strictness::Strict
-                && let Some(admitted) = record.admitted.first()
+                && let Some(waived) = record.waived.first()
             {
-                return Err(HostError::NotAdmitted {
+                return Err(HostError::NotWaived {
                     layer: wanted.place.clone(),
-                    admitted: Box::new(admitted.clone()),
+                    waived: Box::new(waived.clone()),
                 });
             }
             let loaded = LoadedLayer {
@@ -87,7 +87,7 @@ impl Builder<'_> {
                 code_bytes: record.code_bytes,
                 unzipped_bytes: record.unzipped_bytes,
                 entries: record.entries,
-                admitted: record.admitted,
+                waived: record.waived,
             });
         }
         let loaded = LoadedStack::new(trees, hasher);
@@ -213,7 +213,7 @@ impl Builder<'_> {
             code_bytes: plan.bytes,
             entries: (plan.files.len() + plan.symlinks.len() + plan.directories()) as u64,
             unzipped_bytes: plan.bytes,
-            admitted: Vec::new(),
+            waived: Vec::new(),
         };
         let published = self.publish(&draft)?;
         let is_wanted = |node: NodeId| is_planned.get(node.index()).copied().unwrap_or(false);

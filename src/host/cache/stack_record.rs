@@ -8,7 +8,7 @@ use super::tree_record::{RootIdentity, TreeKey};
 use crate::archive::Strictness;
 use crate::collisions::Counts;
 use crate::digest::Digest;
-use crate::host::error::Admitted;
+use crate::host::error::WaivedRule;
 use crate::host::system::encoding::{Decoder, Encoder, Mark};
 use crate::plan::{OnCollision, OnTypeConflict};
 use crate::summary::{Paths, Summary};
@@ -46,7 +46,7 @@ pub(super) struct StackLayer {
     pub(super) code_bytes: u64,
     pub(super) unzipped_bytes: u64,
     pub(super) entries: u64,
-    pub(super) admitted: Vec<Admitted>,
+    pub(super) waived: Vec<WaivedRule>,
 }
 
 /// What is known of a stack.
@@ -84,7 +84,7 @@ impl StackRecord {
                     .number(layer.code_bytes)
                     .number(layer.unzipped_bytes)
                     .number(layer.entries)
-                    .list(&layer.admitted, Admitted::encode);
+                    .list(&layer.waived, WaivedRule::encode);
             });
         let summary = &self.summary;
         encoder
@@ -130,7 +130,7 @@ impl StackRecord {
                 code_bytes: decoder.number()?,
                 unzipped_bytes: decoder.number()?,
                 entries: decoder.number()?,
-                admitted: decoder.list(Admitted::decode)?,
+                waived: decoder.list(WaivedRule::decode)?,
             })
         })?;
         let summary = decode_summary(&mut decoder)?;

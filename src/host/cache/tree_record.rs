@@ -4,7 +4,7 @@
 use super::boot::Boot;
 use crate::digest::Digest;
 use crate::entry::{Kind, Mode, Object};
-use crate::host::error::Admitted;
+use crate::host::error::WaivedRule;
 use crate::host::system::checksum::crc32;
 use crate::host::system::encoding::{Decoder, Encoder, Mark};
 use crate::layer::{Layer, Listing, NameHasher};
@@ -88,7 +88,7 @@ pub(super) struct TreeRecord {
     /// Bytes of all files in the tree.
     pub(super) bytes: u64,
     /// What was accepted under `--lenient`.
-    pub(super) admitted: Vec<Admitted>,
+    pub(super) waived: Vec<WaivedRule>,
     pub(super) manifest_bytes: u64,
     pub(super) manifest_crc32: u32,
 }
@@ -119,7 +119,7 @@ impl TreeRecord {
             .number(self.unzipped_bytes)
             .number(self.entries)
             .number(self.bytes)
-            .list(&self.admitted, Admitted::encode)
+            .list(&self.waived, WaivedRule::encode)
             .number(self.manifest_bytes)
             .number(self.manifest_crc32.into());
         encoder.finish()
@@ -136,7 +136,7 @@ impl TreeRecord {
             unzipped_bytes: decoder.number()?,
             entries: decoder.number()?,
             bytes: decoder.number()?,
-            admitted: decoder.list(Admitted::decode)?,
+            waived: decoder.list(WaivedRule::decode)?,
             manifest_bytes: decoder.number()?,
             manifest_crc32: u32::try_from(decoder.number()?).ok()?,
         };
@@ -144,11 +144,11 @@ impl TreeRecord {
     }
 }
 
-impl Admitted {
-    pub(super) fn encode(encoder: &mut Encoder, admitted: &Self) {
+impl WaivedRule {
+    pub(super) fn encode(encoder: &mut Encoder, waived: &Self) {
         encoder
-            .optional(admitted.entry.as_deref())
-            .bytes(admitted.rule.as_bytes());
+            .optional(waived.entry.as_deref())
+            .bytes(waived.rule.as_bytes());
     }
 
     pub(super) fn decode(decoder: &mut Decoder<'_>) -> Option<Self> {

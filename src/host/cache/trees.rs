@@ -215,11 +215,11 @@ impl LayersByDigest for Cache {
             .ok_or_else(not_cached)?;
         let record = self.tree_record(key).ok_or_else(not_cached)?;
         if strictness == Strictness::Strict
-            && let Some(admitted) = record.admitted.first()
+            && let Some(waived) = record.waived.first()
         {
-            return Err(HostError::NotAdmitted {
+            return Err(HostError::NotWaived {
                 layer: place.clone(),
-                admitted: Box::new(admitted.clone()),
+                waived: Box::new(waived.clone()),
             });
         }
         let layer = self

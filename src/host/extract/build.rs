@@ -213,7 +213,7 @@ pub fn build_root(
             };
             progress.begin(plan.bytes);
             let extracted = extraction.run(&destination, content, progress)?;
-            (waived, left_behind) = (extracted.admitted, extracted.left_behind);
+            (waived, left_behind) = (extracted.waived, extracted.left_behind);
         }
     }
     Ok(BuiltRoot {

@@ -58,7 +58,7 @@ pub struct Extraction<'e> {
 #[derive(Debug, Default)]
 pub struct Extracted {
     /// What `--lenient` waived while contents were read, the layer's number first.
-    pub admitted: Vec<(usize, Refusal)>,
+    pub waived: Vec<(usize, Refusal)>,
     /// What could not be cleaned up.
     pub left_behind: Vec<String>,
 }
@@ -101,19 +101,19 @@ impl Extraction<'_> {
     ) -> Result<Extracted, Abandoned> {
         self.interrupt.check()?;
         let stage = destination.stage()?;
-        let mut admitted = match self.build(&stage, progress) {
-            Ok(admitted) => admitted,
+        let mut waived = match self.build(&stage, progress) {
+            Ok(waived) => waived,
             Err(error) => return Err(stage.abandon(error)),
         };
         let kept_writable = self.kept_writable(&stage);
         let left_behind = stage.publish(content, self.durability, |root| {
             self.finish_directories(root, 0..kept_writable)
         })?;
-        admitted.sort_by(|(one, a), (other, b)| {
+        waived.sort_by(|(one, a), (other, b)| {
             (one, a.entry.as_ref()).cmp(&(other, b.entry.as_ref()))
         });
         Ok(Extracted {
-            admitted,
+            waived,
             left_behind,
         })
     }
@@ -131,12 +131,12 @@ impl Extraction<'_> {
     ) -> Result<Vec<(usize, Refusal)>, HostError> {
         let root = stage.root();
         self.create_directories(&root)?;
-        let mut admitted = self.write_files(&root, progress)?;
-        self.verify_directories(&mut admitted)?;
+        let mut waived = self.write_files(&root, progress)?;
+        self.verify_directories(&mut waived)?;
         self.create_symlinks(&root)?;
         self.finish_directories(&root, self.kept_writable(stage)..self.plan.levels.len())?;
         self.interrupt.check()?;
-        Ok(admitted)
+        Ok(waived)
     }
 
     fn failed(&self, operation: &'static str, node: NodeId, error: Errno) -> HostError {
@@ -222,7 +222,7 @@ impl Extraction<'_> {
                 extraction: self,
                 root,
                 reader: Reader::new(self.budget),
-                admitted: Vec::new(),
+                waived: Vec::new(),
             };
             while !stop.load(Ordering::Relaxed) {
                 let Some(batch) = self.plan.batches.get(next.fetch_add(1, Ordering::Relaxed))
@@ -233,13 +233,13 @@ impl Extraction<'_> {
                     .write_batch(batch, progress)
                     .inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
             }
-            Ok(writer.admitted)
+            Ok(writer.waived)
         });
-        let mut admitted = Vec::new();
+        let mut waived = Vec::new();
         let mut failure: Option<HostError> = None;
         for outcome in outcomes {
             match outcome {
-                Ok(mut waived) => admitted.append(&mut waived),
+                Ok(mut more) => waived.append(&mut more),
                 Err(error) => {
                     failure = Some(match failure {
                         Some(other) => other.first(error),
@@ -253,35 +253,35 @@ impl Extraction<'_> {
             .chain(&self.plan.files)
             .map(|&node| self.tree.provider(node));
         match failure {
-            None => Ok(admitted),
+            None => Ok(waived),
             Some(failure) => Err(self.verifier().first_bad_entry(failure, origins)),
         }
     }
 
     /// A directory has no data, or two bytes that inflate to none, but its local header may contradict the central directory
     /// like any other.
-    fn verify_directories(&self, admitted: &mut Vec<(usize, Refusal)>) -> Result<(), HostError> {
+    fn verify_directories(&self, waived: &mut Vec<(usize, Refusal)>) -> Result<(), HostError> {
         let directories: Vec<NodeId> = self.plan.levels.iter().flatten().copied().collect();
-        let waived = Mutex::new(Vec::new());
+        let found = Mutex::new(Vec::new());
         self.for_each(&directories.chunks(64).collect::<Vec<_>>(), |nodes| {
             let mut reader = Reader::new(self.budget);
             for &node in *nodes {
                 let origin = self.tree.provider(node);
                 self.verifier().verify(&mut reader, origin)?;
-                let mut waived = waived
+                let mut found = found
                     .lock()
                     .unwrap_or_else(std::sync::PoisonError::into_inner);
-                waived.extend(
+                found.extend(
                     reader
-                        .admitted
+                        .waived
                         .drain(..)
                         .map(|refusal| (self.loaded.label(origin.layer).number, refusal)),
                 );
             }
             Ok(())
         })?;
-        admitted.append(
-            &mut waived
+        waived.append(
+            &mut found
                 .into_inner()
                 .unwrap_or_else(std::sync::PoisonError::into_inner),
         );
@@ -327,7 +327,7 @@ struct Writer<'w> {
     extraction: &'w Extraction<'w>,
     root: &'w Root<BorrowedFd<'w>>,
     reader: Reader<'w>,
-    admitted: Vec<(usize, Refusal)>,
+    waived: Vec<(usize, Refusal)>,
 }
 
 impl Writer<'_> {
@@ -400,8 +400,8 @@ impl Writer<'_> {
             })
         })?;
         let layer = loaded.label(origin.layer).number;
-        let waived = self.reader.admitted.drain(..);
-        self.admitted.extend(waived.map(|refusal| (layer, refusal)));
+        let waived = self.reader.waived.drain(..);
+        self.waived.extend(waived.map(|refusal| (layer, refusal)));
         if object.mode.bits() & umask != 0 {
             set_mode(&file, object.mode).map_err(failed("set the mode of the file"))?;
         }

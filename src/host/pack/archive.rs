@@ -52,7 +52,7 @@ pub struct Assembled {
     /// Bytes of the archive.
     pub bytes: u64,
     /// What `--lenient` waived while contents were read, the layer's number first.
-    pub admitted: Vec<(usize, Refusal)>,
+    pub waived: Vec<(usize, Refusal)>,
 }
 
 /// Where an item's content is.
@@ -84,19 +84,19 @@ impl Assembly<'_> {
                 reader: Reader::new(self.budget),
                 deflater: None,
                 content: Vec::new(),
-                admitted: Vec::new(),
+                waived: Vec::new(),
             };
             let outcome = worker.work(&next);
             if outcome.is_err() {
                 queue.give_up();
             }
-            outcome.map(|()| worker.admitted)
+            outcome.map(|()| worker.waived)
         });
-        let mut admitted = Vec::new();
+        let mut waived = Vec::new();
         let mut failure: Option<HostError> = None;
         for outcome in outcomes {
             match outcome {
-                Ok(mut waived) => admitted.append(&mut waived),
+                Ok(mut more) => waived.append(&mut more),
                 Err(error) => {
                     failure = Some(match failure {
                         Some(other) => other.first(error),
@@ -110,13 +110,13 @@ impl Assembly<'_> {
             return Err(self.verifier().first_bad_entry(failure, origins));
         }
         self.interrupt.check()?;
-        admitted.sort_by(|(one, a), (other, b)| {
+        waived.sort_by(|(one, a), (other, b)| {
             (one, a.entry.as_ref()).cmp(&(other, b.entry.as_ref()))
         });
         let bytes = queue.finish()?;
         #[cfg(feature = "read-back")]
         super::read_back::read_back(file, self.plan, self.pool, self.interrupt)?;
-        Ok(Assembled { bytes, admitted })
+        Ok(Assembled { bytes, waived })
     }
 
     const fn verifier(&self) -> Verifier<'_> {
@@ -179,7 +179,7 @@ struct Worker<'w, 'q> {
     reader: Reader<'w>,
     deflater: Option<Deflater>,
     content: Vec<u8>,
-    admitted: Vec<(usize, Refusal)>,
+    waived: Vec<(usize, Refusal)>,
 }
 
 impl Worker<'_, '_> {
@@ -202,8 +202,8 @@ impl Worker<'_, '_> {
                 })?,
                 (From::Kept(file, archive, index, origin), _) => {
                     let is_going_on = self.copy(place, entry, file, archive, index, origin)?;
-                    let waived = self.reader.admitted.drain(..);
-                    self.admitted
+                    let waived = self.reader.waived.drain(..);
+                    self.waived
                         .extend(waived.map(|refusal| (origin.layer.number(), refusal)));
                     is_going_on
                 }

@@ -37,7 +37,7 @@ pub struct Reader<'b> {
     output: Pages,
     large: Option<Buffers<'b>>,
     /// What `--lenient` waived since the last time it was taken away.
-    pub admitted: Vec<Refusal>,
+    pub waived: Vec<Refusal>,
 }
 
 /// Buffers for one large entry.
@@ -64,7 +64,7 @@ impl<'b> Reader<'b> {
             input: Input::new(kept_bytes / 2),
             output: Pages::EMPTY,
             large: None,
-            admitted: Vec::new(),
+            waived: Vec::new(),
         }
     }
 
@@ -249,8 +249,7 @@ impl<'b> Reader<'b> {
         let waived = archive
             .judge_rest(index, rest.get(..seen).unwrap_or(rest), rest.len() as u64)
             .map_err(|refusal| reading.refused(refusal))?;
-        self.admitted
-            .extend(local.admitted.into_iter().chain(waived));
+        self.waived.extend(local.waived.into_iter().chain(waived));
         let content = match entry.method {
             Method::Stored => data,
             Method::Deflated => {
@@ -352,7 +351,7 @@ impl<'b> Reader<'b> {
         let local = archive
             .judge_local(index, bytes)
             .map_err(|refusal| reading.refused(refusal))?;
-        self.admitted.extend(local.admitted);
+        self.waived.extend(local.waived);
         Ok(local.data_start as u64)
     }
 
@@ -373,7 +372,7 @@ impl<'b> Reader<'b> {
         let waived = archive
             .judge_rest(index, bytes, entry.boundary - start)
             .map_err(|refusal| reading.refused(refusal))?;
-        self.admitted.extend(waived);
+        self.waived.extend(waived);
         Ok(())
     }
 }

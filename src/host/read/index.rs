@@ -163,7 +163,7 @@ fn read_links_and_unplaced(
     for &index in layer.unplaced() {
         reader.verify_headers(file, archive, index, place)?;
     }
-    layer.admit(reader.admitted);
+    layer.waive(reader.waived);
     for (index, target) in targets {
         layer.set_target(index, target);
     }

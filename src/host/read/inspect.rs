@@ -34,7 +34,7 @@ pub struct Inspected<T> {
     /// What was made of each, in the order in which they were named.
     pub made: Vec<T>,
     /// What `--lenient` waived in reading them.
-    pub admitted: Vec<(LayerId, Refusal)>,
+    pub waived: Vec<(LayerId, Refusal)>,
 }
 
 /// Hands every one of these files, read and verified, to `look`, and gives what it made of them in the order of `origins`.
@@ -68,7 +68,7 @@ pub fn inspect_all<T: Send>(
     let others = verify_entries_without_file(loaded, budget);
     match (files, others) {
         (Ok(mut files), Ok(mut waived)) => {
-            files.admitted.append(&mut waived);
+            files.waived.append(&mut waived);
             Ok(files)
         }
         (Err(one), Err(other)) => Err(one.first(other)),
@@ -89,23 +89,23 @@ fn inspect_noting<T: Send>(
             || Reader::new(budget),
             |reader, &origin| {
                 let made = look_at(loaded, origin, budget, reader, &look)?;
-                Ok((made, std::mem::take(&mut reader.admitted)))
+                Ok((made, std::mem::take(&mut reader.waived)))
             },
         )
         .collect();
     let mut made = Vec::with_capacity(outcomes.len());
-    let mut admitted = Vec::new();
+    let mut waived = Vec::new();
     let mut failed: Option<HostError> = None;
     for (outcome, origin) in outcomes.into_iter().zip(origins) {
         match outcome {
-            Ok((one, waived)) => {
+            Ok((one, refusals)) => {
                 made.push(one);
-                admitted.extend(waived.into_iter().map(|refusal| (origin.layer, refusal)));
+                waived.extend(refusals.into_iter().map(|refusal| (origin.layer, refusal)));
             }
             Err(error) => failed = Some(first_of(failed, error)),
         }
     }
-    failed.map_or(Ok(Inspected { made, admitted }), Err)
+    failed.map_or(Ok(Inspected { made, waived }), Err)
 }
 
 /// What is known already of the waivers of an entry.
@@ -146,23 +146,20 @@ fn verify_entries_without_file(
                     return Ok(Vec::new());
                 };
                 reader.read_entry(file, archive, entry, loaded.label(id), |_| Ok(()))?;
-                let waived = reader
-                    .admitted
-                    .drain(..)
-                    .filter(|_| waivers == Waivers::New);
+                let waived = reader.waived.drain(..).filter(|_| waivers == Waivers::New);
                 Ok(waived.map(|refusal| (id, refusal)).collect())
             },
         )
         .collect();
-    let mut admitted = Vec::new();
+    let mut waived = Vec::new();
     let mut failed: Option<HostError> = None;
     for outcome in outcomes {
         match outcome {
-            Ok(mut waived) => admitted.append(&mut waived),
+            Ok(mut more) => waived.append(&mut more),
             Err(error) => failed = Some(first_of(failed, error)),
         }
     }
-    failed.map_or(Ok(admitted), Err)
+    failed.map_or(Ok(waived), Err)
 }
 
 fn first_of(failed: Option<HostError>, error: HostError) -> HostError {

@@ -72,7 +72,7 @@ impl Archive {
         if layer.entries() == 0 {
             return Err(Unpublishable::Api(ApiError::empty_zip()));
         }
-        Ok(layer.admitted().cloned().collect())
+        Ok(layer.waived().cloned().collect())
     }
 }
 
@@ -108,6 +108,6 @@ fn verify_archive(
     for (index, _) in (0..).zip(archive.entries()) {
         reader.read_entry(file, archive, index, &place, |_| Ok(()))?;
     }
-    layer.admit(reader.admitted);
+    layer.waive(reader.waived);
     Ok(layer)
 }

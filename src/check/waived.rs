@@ -19,9 +19,9 @@ may do the same, or answer \"Could not unzip uploaded file. Please check your fi
         let in_index = subject
             .stack
             .in_merge_order()
-            .flat_map(|(layer, content)| content.admitted().map(move |refusal| (layer, refusal)));
+            .flat_map(|(layer, content)| content.waived().map(move |refusal| (layer, refusal)));
         let in_contents = subject
-            .admitted
+            .waived
             .iter()
             .map(|(layer, refusal)| (*layer, refusal));
         for (layer, refusal) in in_index.chain(in_contents) {
