@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use slashopt::environment::{Caller, Environment, OPT, Request, RootView, VAR_TASK, environment};
-use slashopt::host::exec::places::{DiskPlaces, loader_directories};
+use slashopt::host::exec::disk_root::DiskRoot;
+use slashopt::host::exec::loader::loader_directories;
 use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::merge::MergedTree;
@@ -81,12 +82,12 @@ pub(crate) fn run(arguments: &EnvArgs, global: &GlobalArgs, report: &Report) -> 
         let linked = arguments.stack.on_type_conflict().linked_directory();
         MergedTree::merge(&loaded.stack, linked)
     });
-    let on_disk = DiskPlaces::opt(&root);
+    let on_disk = DiskRoot::opt(&root);
     let in_root: &dyn RootView = match &tree {
         Some(tree) => tree,
         None => places_on_disk(&on_disk, arguments, &root, report),
     };
-    let in_task_root = DiskPlaces::task(task_root.as_path());
+    let in_task_root = DiskRoot::task(task_root.as_path());
     let asked = arguments.runtime.as_deref();
     let named = match &loaded {
         Some((layers, _)) => layers.runtime(asked, report)?,
@@ -153,7 +154,7 @@ fn load_layers(
 
 /// What the root holds on disk.
 fn places_on_disk<'p>(
-    places: &'p DiskPlaces,
+    places: &'p DiskRoot,
     arguments: &EnvArgs,
     root: &Path,
     report: &Report,

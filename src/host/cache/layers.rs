@@ -54,7 +54,7 @@ impl<'i> RequestedLayer<'i> {
     pub(super) fn all(inputs: &'i [LayerInput]) -> Vec<Self> {
         inputs
             .iter()
-            .zip(LayerInput::places(inputs))
+            .zip(LayerInput::labels(inputs))
             .map(|(input, place)| Self {
                 input,
                 place,

@@ -87,7 +87,7 @@ impl Cache {
             return Ok(None);
         }
         let inputs = spooled(inputs)?;
-        let places = LayerInput::places(&inputs);
+        let places = LayerInput::labels(&inputs);
         let memo = self.folder.open_below(MEMO).ok();
         let mut known: Vec<Known> = inputs
             .iter()
@@ -348,7 +348,7 @@ fn finish(
 
 /// The inputs with standard input read to its end: it can be read once, and a child may have to.
 fn spooled(inputs: &[LayerInput]) -> Result<Vec<LayerInput>, HostError> {
-    let places = LayerInput::places(inputs);
+    let places = LayerInput::labels(inputs);
     let spooled = inputs.iter().zip(&places).map(|(input, place)| {
         if !matches!(input, LayerInput::Stdin) {
             return Ok(input.clone());

@@ -56,7 +56,7 @@ impl LayerInput {
     }
 
     /// How people name each of these layers.
-    pub(in crate::host) fn places(inputs: &[Self]) -> Vec<LayerLabel> {
+    pub(in crate::host) fn labels(inputs: &[Self]) -> Vec<LayerLabel> {
         let place = |(input, number): (&Self, usize)| LayerLabel {
             number,
             of: inputs.len(),

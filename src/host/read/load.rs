@@ -138,7 +138,7 @@ impl LoadedStack {
         budget: &Budget,
     ) -> Result<Self, HostError> {
         let placed: Vec<(&LayerInput, LayerLabel)> =
-            inputs.iter().zip(LayerInput::places(inputs)).collect();
+            inputs.iter().zip(LayerInput::labels(inputs)).collect();
         let loaded = Self::load_some(&placed, options, budget)?;
         options.limits.judge(&loaded.stack)?;
         Ok(loaded)

@@ -11,7 +11,8 @@ use nix::errno::Errno;
 use slashopt::environment::{
     Assignment, Caller, Environment, OPT, Request, Target, VAR_TASK, environment,
 };
-use slashopt::host::exec::places::{DiskPlaces, loader_directories};
+use slashopt::host::exec::disk_root::DiskRoot;
+use slashopt::host::exec::loader::loader_directories;
 use slashopt::host::exec::process::{Command, candidates};
 use slashopt::host::exec::program::{Role, needed};
 use slashopt::host::mount::Lower;
@@ -183,8 +184,8 @@ impl Start<'_> {
         } else {
             Caller::reading(std::env::var_os)
         };
-        let in_root = DiskPlaces::opt(self.at);
-        let in_task_root = DiskPlaces::task(task_root);
+        let in_root = DiskRoot::opt(self.at);
+        let in_task_root = DiskRoot::task(task_root);
         let target = self.target();
         let mut made = environment(&Request {
             runtime: self.runtime,
