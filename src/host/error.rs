@@ -211,6 +211,25 @@ impl HostError {
         }
     }
 
+    /// What all threads made, or of their failures the one to report.
+    pub(in crate::host) fn all_or_first<T>(
+        outcomes: impl IntoIterator<Item = Result<T, Self>>,
+    ) -> Result<Vec<T>, Self> {
+        let (mut made, mut failure) = (Vec::new(), None);
+        for outcome in outcomes {
+            match outcome {
+                Ok(one) => made.push(one),
+                Err(error) => {
+                    failure = Some(match failure {
+                        Some(known) => Self::first(known, error),
+                        None => error,
+                    });
+                }
+            }
+        }
+        failure.map_or(Ok(made), Err)
+    }
+
     /// Of two failures the one to report.
     pub(in crate::host) fn first(self, other: Self) -> Self {
         if other.rank() < self.rank() {

@@ -81,7 +81,7 @@ struct PruneArgs {
 
 impl FolderArgs {
     fn open(&self) -> Result<Cache, Failure> {
-        let folders = CacheFolder::new(self.cache_dir.as_deref(), |name| std::env::var_os(name));
+        let folders = CacheFolder::of_environment(self.cache_dir.as_deref());
         Cache::open(&folders).map_err(Failure::host)
     }
 }

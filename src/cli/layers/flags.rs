@@ -119,7 +119,7 @@ impl StackArgs {
 
     /// Where records and trees may be.
     pub(crate) fn cache_folder(&self) -> CacheFolder {
-        CacheFolder::new(self.cache_dir.as_deref(), |name| std::env::var_os(name))
+        CacheFolder::of_environment(self.cache_dir.as_deref())
     }
 
     /// A root of the layers at this place, by these flags.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use slashopt::host::store::{Location, Store, StoreError};
+use slashopt::host::system::home::home;
 use slashopt::registry::{Account, Caller, Reference, Region, VersionArn};
 
 use crate::cli::output::failure::Failure;
@@ -104,13 +105,12 @@ impl StoreArgs {
 
 /// `$XDG_DATA_HOME/slashopt`, or where the XDG Base Directory Specification says that it is.
 pub(super) fn data_folder() -> Option<PathBuf> {
-    let absolute = |name| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    absolute("XDG_DATA_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+    let named = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+    let below_home = || home().map(|home| home.join(".local/share"));
+    named
+        .filter(|folder| folder.is_absolute())
+        .or_else(below_home)
+        .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join("slashopt"))
 }
 

@@ -40,9 +40,7 @@ pub(crate) struct ProbeArgs {
 pub(crate) fn run(arguments: &ProbeArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
     let at = absolute(&arguments.at)?;
-    let folder = CacheFolder::new(arguments.cache_dir.as_deref(), |name| {
-        std::env::var_os(name)
-    });
+    let folder = CacheFolder::of_environment(arguments.cache_dir.as_deref());
     let cache = Cache::open(&folder).ok();
     let cache = cache.as_ref().map(Cache::path);
     let found = ProbeResult {

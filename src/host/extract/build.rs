@@ -17,6 +17,7 @@ use crate::host::read::stack::LoadedStack;
 use crate::host::system::budget::{Budget, thread_count};
 use crate::host::system::cache_folder::CacheFolder;
 use crate::host::system::durability::Durability;
+use crate::host::system::home::home;
 use crate::host::system::interrupt::Interrupt;
 use crate::merge::MergedTree;
 use crate::plan::{ExtractPlan, OnCollision, OnTypeConflict};
@@ -53,14 +54,12 @@ impl RootRequest {
     pub fn new(into: impl Into<PathBuf>) -> Self {
         Self {
             into: into.into(),
-            home: std::env::var_os("HOME")
-                .filter(|home| !home.is_empty())
-                .map(PathBuf::from),
+            home: home(),
             replace: Replace::default(),
             on_collision: OnCollision::default(),
             on_type_conflict: OnTypeConflict::default(),
             strictness: Strictness::default(),
-            cache: CacheFolder::new(None, |name| std::env::var_os(name)),
+            cache: CacheFolder::of_environment(None),
             durability: Durability::default(),
             is_dry_run: false,
         }

@@ -235,27 +235,14 @@ impl Extraction<'_> {
             }
             Ok(writer.waived)
         });
-        let mut waived = Vec::new();
-        let mut failure: Option<HostError> = None;
-        for outcome in outcomes {
-            match outcome {
-                Ok(mut more) => waived.append(&mut more),
-                Err(error) => {
-                    failure = Some(match failure {
-                        Some(other) => other.first(error),
-                        None => error,
-                    });
-                }
-            }
-        }
-        let directories = self.plan.levels.iter().flatten();
-        let origins = directories
-            .chain(&self.plan.files)
-            .map(|&node| self.tree.provider(node));
-        match failure {
-            None => Ok(waived),
-            Some(failure) => Err(self.verifier().first_bad_entry(failure, origins)),
-        }
+        let waived = HostError::all_or_first(outcomes).map_err(|failure| {
+            let directories = self.plan.levels.iter().flatten();
+            let origins = directories
+                .chain(&self.plan.files)
+                .map(|&node| self.tree.provider(node));
+            self.verifier().first_bad_entry(failure, origins)
+        })?;
+        Ok(waived.into_iter().flatten().collect())
     }
 
     /// A directory has no data, or two bytes that inflate to none, but its local header may contradict the central directory

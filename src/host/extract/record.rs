@@ -3,7 +3,6 @@
 //! The record is an extended attribute of the root, so that it moves and vanishes with it. Where a file system has none, it is
 //! a file in the cache that names the root by device, inode and time of birth.
 
-use std::fmt::Write as _;
 use std::io;
 use std::os::fd::AsFd;
 
@@ -11,6 +10,7 @@ use nix::errno::Errno;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use rustix::fs::{AtFlags, StatxFlags, XattrFlags, fgetxattr, fremovexattr, fsetxattr, statx};
 
+use crate::digest::Digest;
 use crate::entry::Mode;
 use crate::host::system::cache_folder::CacheFolder;
 use crate::host::system::durability::Durability;
@@ -45,12 +45,7 @@ impl Record {
             Completion::Complete => "complete",
             Completion::Unfinished => "unfinished",
         };
-        let digest = self.content.iter().fold(String::new(), |mut digest, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(digest, "{byte:02x}");
-            digest
-        });
-        format!("{FORMAT} {state} sha256:{digest}")
+        format!("{FORMAT} {state} {}", Digest(self.content))
     }
 
     fn from_text(text: &str) -> Option<Self> {
@@ -63,14 +58,7 @@ impl Record {
             "unfinished" => Completion::Unfinished,
             _ => return None,
         };
-        let digest = words
-            .next()?
-            .strip_prefix("sha256:")
-            .filter(|digest| digest.len() == 64 && digest.is_ascii())?;
-        let mut content = [0; 32];
-        for (byte, place) in content.iter_mut().zip((0..).step_by(2)) {
-            *byte = u8::from_str_radix(digest.get(place..place + 2)?, 16).ok()?;
-        }
+        let Digest(content) = words.next()?.parse().ok()?;
         words.next().is_none().then_some(Self { state, content })
     }
 

@@ -92,23 +92,11 @@ impl Assembly<'_> {
             }
             outcome.map(|()| worker.waived)
         });
-        let mut waived = Vec::new();
-        let mut failure: Option<HostError> = None;
-        for outcome in outcomes {
-            match outcome {
-                Ok(mut more) => waived.append(&mut more),
-                Err(error) => {
-                    failure = Some(match failure {
-                        Some(other) => other.first(error),
-                        None => error,
-                    });
-                }
-            }
-        }
-        if let Some(failure) = failure {
+        let waived = HostError::all_or_first(outcomes).map_err(|failure| {
             let origins = self.plan.entries().iter().filter_map(|entry| entry.origin);
-            return Err(self.verifier().first_bad_entry(failure, origins));
-        }
+            self.verifier().first_bad_entry(failure, origins)
+        })?;
+        let mut waived: Vec<_> = waived.into_iter().flatten().collect();
         self.interrupt.check()?;
         waived.sort_by(|(one, a), (other, b)| {
             (one, a.entry.as_ref()).cmp(&(other, b.entry.as_ref()))

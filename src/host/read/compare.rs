@@ -74,19 +74,10 @@ pub fn same_bytes(
         )
         .collect();
     let mut compared = HashMap::with_capacity(sorted.len());
-    let mut failed: Option<HostError> = None;
-    for (group, outcome) in groups.into_iter().zip(outcomes) {
-        match outcome {
-            Ok(same) => compared.extend(group.iter().copied().zip(same)),
-            Err(error) => {
-                failed = Some(match failed {
-                    Some(first) => first.first(error),
-                    None => error,
-                });
-            }
-        }
+    for (group, same) in groups.into_iter().zip(HostError::all_or_first(outcomes)?) {
+        compared.extend(group.iter().copied().zip(same));
     }
-    failed.map_or(Ok(compared), Err)
+    Ok(compared)
 }
 
 /// Compares the first file, which all pairs of the group share, with the second of each.

@@ -95,17 +95,11 @@ fn inspect_noting<T: Send>(
         .collect();
     let mut made = Vec::with_capacity(outcomes.len());
     let mut waived = Vec::new();
-    let mut failed: Option<HostError> = None;
-    for (outcome, origin) in outcomes.into_iter().zip(origins) {
-        match outcome {
-            Ok((one, refusals)) => {
-                made.push(one);
-                waived.extend(refusals.into_iter().map(|refusal| (origin.layer, refusal)));
-            }
-            Err(error) => failed = Some(first_of(failed, error)),
-        }
+    for ((one, refusals), origin) in HostError::all_or_first(outcomes)?.into_iter().zip(origins) {
+        made.push(one);
+        waived.extend(refusals.into_iter().map(|refusal| (origin.layer, refusal)));
     }
-    failed.map_or(Ok(Inspected { made, waived }), Err)
+    Ok(Inspected { made, waived })
 }
 
 /// What is known already of the waivers of an entry.
@@ -151,22 +145,7 @@ fn verify_entries_without_file(
             },
         )
         .collect();
-    let mut waived = Vec::new();
-    let mut failed: Option<HostError> = None;
-    for outcome in outcomes {
-        match outcome {
-            Ok(mut more) => waived.append(&mut more),
-            Err(error) => failed = Some(first_of(failed, error)),
-        }
-    }
-    failed.map_or(Ok(waived), Err)
-}
-
-fn first_of(failed: Option<HostError>, error: HostError) -> HostError {
-    match failed {
-        Some(first) => first.first(error),
-        None => error,
-    }
+    Ok(HostError::all_or_first(outcomes)?.concat())
 }
 
 /// Reads what the files of the layers say of the packages that they belong to.

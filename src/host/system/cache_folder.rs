@@ -12,6 +12,7 @@ use nix::sys::stat::{Mode as ModeBits, fchmod, fstat};
 use nix::unistd::geteuid;
 use rustix::fs::{Access, AtFlags, accessat};
 
+use super::home::home_in;
 use super::root::{create_directory, open_directory, set_mode, uninterrupted};
 use crate::entry::Mode;
 
@@ -37,6 +38,12 @@ pub(in crate::host) struct Folder {
 }
 
 impl CacheFolder {
+    /// `cache_dir` if given, else what the process's environment names, as [`CacheFolder::new`] says.
+    #[must_use]
+    pub fn of_environment(cache_dir: Option<&Path>) -> Self {
+        Self::new(cache_dir, |name| std::env::var_os(name))
+    }
+
     /// `cache_dir` if given, else where the XDG base directory specification says, `/var/cache/slashopt` without a usable
     /// home, and last a folder in the temporary directory. `variable` looks up the environment.
     pub fn new(
@@ -53,8 +60,8 @@ impl CacheFolder {
             Some(folder) => vec![folder.to_path_buf()],
             None => [
                 absolute("XDG_CACHE_HOME").map(|folder| folder.join("slashopt")),
-                absolute("HOME")
-                    .filter(|home| home != Path::new("/"))
+                home_in(&variable)
+                    .filter(|home| home.is_absolute() && home != Path::new("/"))
                     .map(|home| home.join(".cache/slashopt")),
                 Some(PathBuf::from(SYSTEM)),
                 Some(

@@ -8,6 +8,7 @@ mod child_failure;
 pub mod durability;
 pub(in crate::host) mod encoding;
 pub mod errno;
+pub mod home;
 pub mod interrupt;
 pub(super) mod pages;
 pub(super) mod remove;
