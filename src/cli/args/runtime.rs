@@ -1,5 +1,7 @@
 //! Which runtime is meant.
 
+use clap::Args;
+
 use slashopt::environment::{RootView, implied_runtimes};
 use slashopt::runtime::Runtime;
 
@@ -7,8 +9,22 @@ use crate::cli::output::failure::Exit;
 use crate::cli::output::failure::Failure;
 
 /// Not a doc comment, where the variable would need backticks, which help does not have.
-pub(crate) const RUNTIME_HELP: &str =
+const RUNTIME_HELP: &str =
     "Use this runtime, such as python3.12 [default: what AWS_EXECUTION_ENV names]";
+
+/// `--runtime`; a command that means something else by it replaces the help text.
+#[derive(Debug, Args)]
+pub(crate) struct RuntimeArgs {
+    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
+    runtime: Option<String>,
+}
+
+impl RuntimeArgs {
+    /// What was typed, or is in the variable.
+    pub(crate) fn asked(&self) -> Option<&str> {
+        self.runtime.as_deref()
+    }
+}
 
 /// The variable in which AWS's images, and functions, carry their runtime.
 pub(crate) const EXECUTION_ENVIRONMENT: &str = "AWS_EXECUTION_ENV";

@@ -1,21 +1,16 @@
-//! Values as they are typed: paths, sizes, architectures, assignments.
+//! Values as they are typed: paths, sizes, assignments.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use slashopt::environment::Assignment;
 use slashopt::host::mount::Calls;
-use slashopt::runtime::Architecture;
 
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::words::shown;
 
 /// What most distributions give to a process that has no `PATH`.
 pub(crate) const BASE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-// Not a doc comment, where the names would need backticks, which help does not have.
-pub(crate) const ARCHITECTURE_HELP: &str =
-    "Judge for this architecture: x86_64 or arm64 [default: x86_64]";
 
 /// The assignments that were typed with a flag.
 pub(crate) fn assignments(texts: &[OsString], flag: &str) -> Result<Vec<Assignment>, Failure> {
@@ -36,17 +31,6 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
             ),
         )
     })
-}
-
-pub(crate) fn parse_architecture(typed: &str) -> Result<Architecture, String> {
-    typed
-        .parse()
-        .map_err(
-            |unknown: slashopt::runtime::UnknownArchitecture| match unknown.suggestion {
-                Some(meant) => format!("Lambda has x86_64 and arm64; did you mean {meant}?"),
-                None => "Lambda has x86_64 and arm64".to_owned(),
-            },
-        )
 }
 
 /// A number of bytes as people type it: `1048576`, `512K`, `10G`, `1GiB`.

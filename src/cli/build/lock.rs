@@ -17,10 +17,10 @@ use slashopt::host::system::budget::Budget;
 use slashopt::host::system::interrupt::Interrupt;
 use slashopt::layer::LayerId;
 use slashopt::registry::LayerVersion;
-use slashopt::runtime::{Architecture, Runtime};
+use slashopt::runtime::Runtime;
 
-use crate::cli::args::runtime::{RUNTIME_HELP, named_runtime};
-use crate::cli::args::values::parse_architecture;
+use crate::cli::args::architecture::ArchitectureArgs;
+use crate::cli::args::runtime::{RuntimeArgs, named_runtime};
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
 use crate::cli::layers::lock_file::{Lock, LockedLayer, LockedSource};
@@ -38,7 +38,7 @@ const ARCHITECTURE_HELP: &str =
 /// command that takes LAYERs takes `--locked FILE` in their place: then other content is refused, and what was locked is used
 /// even if its version in the registry is deleted. The digest of a directory covers modes and times too: pack it for others.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(mut_arg("architecture", |argument| argument.help(ARCHITECTURE_HELP)), after_help = "\
 Examples:
   slashopt lock base:3 deps.zip --runtime python3.13
   slashopt lock base:3 deps.zip --runtime python3.13 --check
@@ -53,10 +53,10 @@ pub(crate) struct LockArgs {
     /// Write nothing: exit status 1 if the lock file is not what these layers give
     #[arg(long)]
     check: bool,
-    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
-    runtime: Option<String>,
-    #[arg(long, value_name = "ARCHITECTURE", help = ARCHITECTURE_HELP, value_parser = parse_architecture, env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
-    architecture: Option<Architecture>,
+    #[command(flatten)]
+    runtime: RuntimeArgs,
+    #[command(flatten)]
+    architecture: ArchitectureArgs,
     #[command(flatten)]
     stack: StackArgs,
 }
@@ -170,10 +170,11 @@ impl LockArgs {
         let only_architecture = only(layers.iter().map(|layer| &layer.architectures));
         Ok(Lock {
             file: self.output.clone(),
-            runtime: named_runtime(self.runtime.as_deref())?
+            runtime: named_runtime(self.runtime.asked())?
                 .or_else(|| Runtime::find(&only_runtime?).ok()),
             architecture: self
                 .architecture
+                .asked()
                 .or_else(|| only_architecture?.parse().ok()),
             layers,
         })

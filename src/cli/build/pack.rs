@@ -20,20 +20,18 @@ use slashopt::host::system::interrupt::Interrupt;
 use slashopt::merge::{LinkedDirectory, MergedTree};
 use slashopt::path::{Escaped, LayerPath};
 use slashopt::plan::{EXAMPLES, FlattenPlan, Limits, Unwritable};
-use slashopt::runtime::{Architecture, Family, Runtime};
+use slashopt::runtime::{Family, Runtime};
 use slashopt::timestamp::Timestamp;
 
 use super::archive::{LevelArgs, OutputPlace, Writing};
-use crate::cli::args::runtime::{RUNTIME_HELP, named_runtime};
-use crate::cli::args::values::parse_architecture;
+use crate::cli::args::architecture::ArchitectureArgs;
+use crate::cli::args::runtime::{RuntimeArgs, named_runtime};
 use crate::cli::explain::check::text;
 use crate::cli::layers::flags::{Quota, thread_pool};
 use crate::cli::output::failure::{Exit, Failure, Outcome};
 use crate::cli::output::global::GlobalArgs;
 use crate::cli::output::report::Report;
 
-// Not a doc comment, where the name would need backticks, which help does not have.
-const ARCHITECTURE_HELP: &str = "Judge for this architecture: x86_64 or arm64";
 /// See <https://reproducible-builds.org/specs/source-date-epoch/>.
 const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 
@@ -61,10 +59,10 @@ pub(crate) struct PackArgs {
         hide_env = true
     )]
     output: PathBuf,
-    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
-    runtime: Option<String>,
-    #[arg(long, value_name = "ARCHITECTURE", help = ARCHITECTURE_HELP, value_parser = parse_architecture, default_value = "x86_64", env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
-    architecture: Architecture,
+    #[command(flatten)]
+    runtime: RuntimeArgs,
+    #[command(flatten)]
+    architecture: ArchitectureArgs,
     /// Put everything below this directory of the layer, such as `python`
     #[arg(long, value_name = "DIR")]
     under: Option<PathBuf>,
@@ -91,7 +89,7 @@ pub(crate) fn run(arguments: &PackArgs, global: &GlobalArgs, report: &Report) ->
     global.only_text_or_json()?;
     let umask = read_umask();
     let interrupt = Interrupt::install();
-    let runtime = named_runtime(arguments.runtime.as_deref())?;
+    let runtime = named_runtime(arguments.runtime.asked())?;
     let under = under(arguments.under.as_deref())?;
     let modified = source_date_epoch()?;
     let place = OutputPlace::parse(&arguments.output, global)?;
@@ -118,7 +116,7 @@ pub(crate) fn run(arguments: &PackArgs, global: &GlobalArgs, report: &Report) ->
     };
     let found = RefCell::new(Vec::new());
     let look = |archive: &File| {
-        let architecture = arguments.architecture;
+        let architecture = arguments.architecture.asked().unwrap_or_default();
         let found_there =
             findings(archive, runtime, architecture, &pool, &budget).map_err(Failure::host)?;
         found.replace(found_there);

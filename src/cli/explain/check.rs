@@ -14,10 +14,10 @@ use slashopt::host::check::{judge, read_everything};
 use slashopt::host::system::budget::Budget;
 use slashopt::merge::MergedTree;
 use slashopt::plan::OnTypeConflict;
-use slashopt::runtime::Architecture;
 
-use crate::cli::args::runtime::RUNTIME_HELP;
-use crate::cli::args::values::{ARCHITECTURE_HELP, assignments, parse_architecture};
+use crate::cli::args::architecture::ArchitectureArgs;
+use crate::cli::args::runtime::RuntimeArgs;
+use crate::cli::args::values::assignments;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
 use crate::cli::output::failure::{Exit, Failure, Outcome};
@@ -45,10 +45,10 @@ Examples:
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     layers: LayerArgs,
-    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
-    runtime: Option<String>,
-    #[arg(long, value_name = "ARCHITECTURE", help = ARCHITECTURE_HELP, value_parser = parse_architecture, env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
-    architecture: Option<Architecture>,
+    #[command(flatten)]
+    runtime: RuntimeArgs,
+    #[command(flatten)]
+    architecture: ArchitectureArgs,
     #[arg(long, value_name = "K=V", help = SET_HELP)]
     set: Vec<OsString>,
     /// Take what this rule finds for an error; `all` for every rule (can be repeated)
@@ -86,8 +86,8 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
     }
     let policy = policy(arguments)?;
     let layers = arguments.layers.resolve(&arguments.stack)?;
-    let runtime = layers.runtime(arguments.runtime.as_deref(), report)?;
-    let architecture = layers.architecture(arguments.architecture, report);
+    let runtime = layers.runtime(arguments.runtime.asked(), report)?;
+    let architecture = layers.architecture(arguments.architecture.asked(), report);
     let variables = assignments(&arguments.set, "--set")?;
     judge_configuration(&variables).map_err(|error| {
         Failure::whole(Exit::Usage, error.to_string())

@@ -19,6 +19,7 @@ use slashopt::packages::{Cures, Packages};
 use slashopt::plan::{OnCollision, OnTypeConflict};
 use slashopt::runtime::Runtime;
 
+use crate::cli::args::runtime::RuntimeArgs;
 use crate::cli::explain::collisions::report::CollisionReport;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
@@ -38,7 +39,7 @@ const RUNTIME_HELP: &str = "Find packages in this runtime's search order, such a
 ///
 /// Packages come first, then the files that no package explains. Bytes are compared before something is called identical.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(mut_arg("runtime", |argument| argument.help(RUNTIME_HELP)), after_help = "\
 Examples:
   slashopt collisions base.zip deps.zip
   slashopt collisions base.zip deps.zip --runtime python3.12 --all
@@ -49,8 +50,8 @@ Examples:
 pub(crate) struct CollisionsArgs {
     #[command(flatten)]
     layers: LayerArgs,
-    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
-    runtime: Option<String>,
+    #[command(flatten)]
+    runtime: RuntimeArgs,
     /// List everything instead of the first of each kind
     #[arg(long)]
     all: bool,
@@ -76,7 +77,7 @@ pub(crate) fn run(arguments: &CollisionsArgs, global: &GlobalArgs, report: &Repo
         }
     };
     let layers = arguments.layers.resolve(&arguments.stack)?;
-    let named = layers.runtime(arguments.runtime.as_deref(), report)?;
+    let named = layers.runtime(arguments.runtime.asked(), report)?;
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
     let loaded = arguments.stack.load(&layers, &pool, &budget, report)?;

@@ -15,7 +15,7 @@ use slashopt::packages::Packages;
 use slashopt::path::Escaped;
 
 use super::inventory::Inventory;
-use crate::cli::args::runtime::RUNTIME_HELP;
+use crate::cli::args::runtime::RuntimeArgs;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
 use crate::cli::output::failure::{Failure, Outcome};
@@ -42,8 +42,8 @@ pub(crate) struct ListArgs {
     /// List the packages instead: what each layer brings, and which of several versions is found
     #[arg(long)]
     packages: bool,
-    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
-    runtime: Option<String>,
+    #[command(flatten)]
+    runtime: RuntimeArgs,
     #[command(flatten)]
     stack: StackArgs,
 }
@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &ListArgs, global: &GlobalArgs, report: &Report) ->
     }
     let layers = arguments.layers.resolve(&arguments.stack)?;
     let runtime = if arguments.packages {
-        layers.runtime(arguments.runtime.as_deref(), report)?
+        layers.runtime(arguments.runtime.asked(), report)?
     } else {
         None
     };

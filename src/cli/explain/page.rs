@@ -23,10 +23,9 @@ use slashopt::merge::{MergedTree, NodeId};
 use slashopt::packages::{Cures, PackageSet, Packages, SetState};
 use slashopt::path::Escaped;
 use slashopt::quota::MAX_UNZIPPED_BYTES;
-use slashopt::runtime::Architecture;
 
-use crate::cli::args::runtime::RUNTIME_HELP;
-use crate::cli::args::values::{ARCHITECTURE_HELP, parse_architecture};
+use crate::cli::args::architecture::ArchitectureArgs;
+use crate::cli::args::runtime::RuntimeArgs;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
 use crate::cli::layers::load::classify;
@@ -51,10 +50,10 @@ pub(crate) struct HtmlReportArgs {
     /// Write the page here; - for standard output
     #[arg(short, long, value_name = "HTML")]
     output: OsString,
-    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
-    runtime: Option<String>,
-    #[arg(long, value_name = "ARCHITECTURE", help = ARCHITECTURE_HELP, value_parser = parse_architecture, env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
-    architecture: Option<Architecture>,
+    #[command(flatten)]
+    runtime: RuntimeArgs,
+    #[command(flatten)]
+    architecture: ArchitectureArgs,
     #[command(flatten)]
     stack: StackArgs,
 }
@@ -62,8 +61,8 @@ pub(crate) struct HtmlReportArgs {
 pub(crate) fn run(arguments: &HtmlReportArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
     let given = arguments.layers.resolve(&arguments.stack)?;
-    let named = given.runtime(arguments.runtime.as_deref(), report)?;
-    let architecture = given.architecture(arguments.architecture, report);
+    let named = given.runtime(arguments.runtime.asked(), report)?;
+    let architecture = given.architecture(arguments.architecture.asked(), report);
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
     let loaded = arguments.stack.load(&given, &pool, &budget, report)?;

@@ -16,7 +16,7 @@ use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::merge::MergedTree;
 
-use crate::cli::args::runtime::{RUNTIME_HELP, named_runtime, required_runtime};
+use crate::cli::args::runtime::{RuntimeArgs, named_runtime, required_runtime};
 use crate::cli::args::target::TargetArg;
 use crate::cli::args::values::{BASE_PATH, absolute, assignments};
 use crate::cli::layers::args::LayerArgs;
@@ -43,8 +43,8 @@ Examples:
 pub(crate) struct EnvArgs {
     #[command(flatten)]
     layers: LayerArgs,
-    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
-    runtime: Option<String>,
+    #[command(flatten)]
+    runtime: RuntimeArgs,
     /// Choose for whom the environment is
     #[arg(long, value_enum, default_value_t = TargetArg::Host, value_name = "TARGET")]
     target: TargetArg,
@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &EnvArgs, global: &GlobalArgs, report: &Report) -> 
         None => places_on_disk(&on_disk, arguments, &root, report),
     };
     let in_task_root = DiskRoot::task(task_root.as_path());
-    let asked = arguments.runtime.as_deref();
+    let asked = arguments.runtime.asked();
     let named = match &loaded {
         Some((layers, _)) => layers.runtime(asked, report)?,
         None => named_runtime(asked)?,

@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) ->
 fn start(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
     let layers = arguments.layers.resolve(&arguments.stack)?;
-    let runtime = layers.runtime(arguments.runtime.as_deref(), report)?;
+    let runtime = layers.runtime(arguments.runtime.asked(), report)?;
     let at = absolute(&arguments.at)?;
     if at == Path::new("/") {
         return Err(Failure::usage("--at: `/` would be hidden")

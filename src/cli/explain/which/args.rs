@@ -4,16 +4,14 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use slashopt::runtime::Architecture;
-
-use crate::cli::args::runtime::RUNTIME_HELP;
-use crate::cli::args::values::parse_architecture;
+use crate::cli::args::architecture::ArchitectureArgs;
+use crate::cli::args::runtime::RuntimeArgs;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
 
 /// Show which layer provides a path or a module, and what it shadows
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(mut_arg("architecture", |argument| argument.help(ARCHITECTURE_HELP)), after_help = "\
 Examples:
   slashopt which /opt/python/urllib3/__init__.py base.zip deps.zip
   slashopt which --cat 1 python/urllib3/__init__.py base.zip deps.zip
@@ -28,10 +26,10 @@ pub(crate) struct WhichArgs {
     /// Find what a program gets that imports or requires this: a module, a class, a command
     #[arg(long, value_name = "NAME", conflicts_with = "cat")]
     pub(crate) module: Option<String>,
-    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
-    pub(crate) runtime: Option<String>,
-    #[arg(long, value_name = "ARCHITECTURE", help = ARCHITECTURE_HELP, value_parser = parse_architecture, env = "SLASHOPT_ARCHITECTURE", hide_env = true)]
-    pub(crate) architecture: Option<Architecture>,
+    #[command(flatten)]
+    pub(crate) runtime: RuntimeArgs,
+    #[command(flatten)]
+    pub(crate) architecture: ArchitectureArgs,
     /// Write the file as layer N has it to standard output
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) cat: Option<u16>,

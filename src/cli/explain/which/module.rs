@@ -34,8 +34,8 @@ pub(crate) fn run(
         arguments.stack.on_type_conflict().linked_directory(),
     );
     let asker = Asker {
-        runtime: required_runtime(layers.runtime(arguments.runtime.as_deref(), report)?, &tree)?,
-        architecture: layers.architecture(arguments.architecture, report),
+        runtime: required_runtime(layers.runtime(arguments.runtime.asked(), report)?, &tree)?,
+        architecture: layers.architecture(arguments.architecture.asked(), report),
     };
     let wanted = modules::wanted(&loaded.stack, asker);
     let facts = pool

@@ -8,7 +8,7 @@ use clap::Args;
 use slashopt::environment::OPT;
 use slashopt::host::exec::process::Identity;
 
-use crate::cli::args::runtime::RUNTIME_HELP;
+use crate::cli::args::runtime::RuntimeArgs;
 use crate::cli::args::target::TargetArg;
 use crate::cli::layers::args::LayerArgs;
 use crate::cli::layers::flags::StackArgs;
@@ -34,8 +34,8 @@ pub(crate) struct ExecArgs {
     /// Run this command [default with provided.*: the bootstrap that Lambda would find]
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
-    #[arg(long, value_name = "ID", help = RUNTIME_HELP, env = "SLASHOPT_RUNTIME", hide_env = true)]
-    pub(crate) runtime: Option<String>,
+    #[command(flatten)]
+    pub(crate) runtime: RuntimeArgs,
     /// Show the layers here
     #[arg(long, value_name = "DIR", default_value = OPT, env = "SLASHOPT_AT", hide_env = true)]
     pub(crate) at: PathBuf,
