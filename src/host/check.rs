@@ -25,6 +25,7 @@ use crate::{check, packages};
 
 /// Every entry of a stack, read and verified: what the rules ask of it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct StackContents {
     /// What the rules want to know of files.
     pub facts: HashMap<Origin, FileFacts>,
@@ -70,6 +71,7 @@ pub fn read_everything(loaded: &LoadedStack, budget: &Budget) -> Result<StackCon
 
 /// A stack that the rules have judged.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct JudgedStack {
     /// What they found.
     pub outcome: Outcome,

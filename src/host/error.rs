@@ -165,6 +165,7 @@ pub struct OtherDigest {
 
 /// Why no root appeared, and what could not be cleaned up.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Abandoned {
     /// Why.
     pub error: HostError,

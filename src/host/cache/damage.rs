@@ -22,6 +22,7 @@ const PIECE_BYTES: usize = 256 << 10;
 
 /// Something in a tree that is not as it was built.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Damage {
     /// The path in the tree.
     pub path: Vec<u8>,

@@ -34,6 +34,7 @@ pub(super) const ATTEMPTS: usize = 3;
 
 /// What was built, or was there.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Built {
     /// The digests of the layers, in merge order.
     pub digests: Vec<Digest>,

@@ -79,6 +79,7 @@ pub(super) enum Sharing {
 /// A lock on a file that is for nothing else, made if need be. It is removed when nobody holds or awaits it any more, as far as
 /// that can be known.
 #[derive(Debug)]
+#[must_use = "the lock is given up when it is dropped"]
 pub(super) struct NamedLock<'f> {
     folder: &'f OwnedFd,
     name: String,

@@ -32,6 +32,7 @@ pub const RECENT: Duration = Duration::from_hours(25);
 
 /// A tree in the cache.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Stored {
     /// What it is.
     pub key: TreeKey,
@@ -58,6 +59,7 @@ pub struct Pruning {
 
 /// What `prune` removed.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Pruned {
     /// The trees.
     pub removed: Vec<Stored>,
@@ -73,6 +75,7 @@ pub struct Pruned {
 
 /// A tree that is damaged.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Damaged {
     /// Which.
     pub key: TreeKey,
@@ -82,6 +85,7 @@ pub struct Damaged {
 
 /// What `verify` found.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Verified {
     /// How many trees were read.
     pub trees: usize,

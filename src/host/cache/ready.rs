@@ -38,6 +38,7 @@ pub struct Building {
 
 /// One layer of a stack that is ready.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct ReadyLayer {
     /// What the user called it.
     pub source: String,
@@ -56,6 +57,7 @@ pub struct ReadyLayer {
 /// A stack whose trees are in the cache, to be mounted. Nothing of it is removed as long as `locks` are open, in this process
 /// or in the one that takes its place.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Ready {
     /// The trees to put one above the other, lowest first. None: an empty directory. One: bind it. More: an overlay.
     pub directories: Vec<OwnedFd>,

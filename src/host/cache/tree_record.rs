@@ -95,6 +95,7 @@ pub(super) struct TreeRecord {
 
 impl TreeRecord {
     /// Notes which manifest it goes with.
+    #[must_use]
     pub(super) fn with_manifest(mut self, manifest: &[u8]) -> Self {
         self.manifest_bytes = manifest.len() as u64;
         self.manifest_crc32 = crc32(0, manifest);

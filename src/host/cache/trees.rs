@@ -122,11 +122,13 @@ impl Cache {
     }
 
     /// Takes a tree out of the cache: its record first, so that nobody believes what is left. What could not be removed.
+    #[must_use = "it names what is left behind"]
     pub(super) fn discard(&self, key: TreeKey) -> Vec<String> {
         self.discard_name(&key.name())
     }
 
     /// The same of whatever has that name among the trees.
+    #[must_use = "it names what is left behind"]
     pub(super) fn discard_name(&self, name: &str) -> Vec<String> {
         let moved = self.part(TRASH).and_then(|trash| {
             for part in [RECORDS, MANIFESTS] {
@@ -158,6 +160,7 @@ impl Cache {
     }
 
     /// Removes what is in the trash, and half-written files that nobody is writing any more. What could not be removed.
+    #[must_use = "it names what is left behind"]
     pub(super) fn empty_trash(&self) -> Vec<String> {
         let mut left_behind = Vec::new();
         let Ok(trash) = self.folder.open_below(TRASH) else {

@@ -64,6 +64,7 @@ pub struct MountRequest<'s> {
 
 /// What was made of a request.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct MountedLayers {
     /// Why the function's code is not where it was wanted, if it is not.
     pub without_task: Option<MountError>,

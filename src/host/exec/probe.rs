@@ -58,6 +58,7 @@ impl Surroundings {
 
 /// A way to let a command see layers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Mechanism {
     /// In which namespace.
     pub namespace: Namespace,

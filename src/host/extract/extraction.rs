@@ -56,6 +56,7 @@ pub struct Extraction<'e> {
 
 /// What was done.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Extracted {
     /// What `--lenient` waived while contents were read, the layer's number first.
     pub waived: Vec<(usize, Refusal)>,

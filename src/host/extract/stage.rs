@@ -44,6 +44,7 @@ pub(super) struct Inside {
 
 /// A directory in which a root is being built. It is published or abandoned; should it be forgotten, it is removed all the same.
 #[derive(Debug)]
+#[must_use = "what is built is removed when it is dropped"]
 pub struct Stage<'d> {
     pub(super) destination: &'d Destination,
     pub(super) scratch: Scratch,
@@ -80,6 +81,7 @@ impl Destination {
 
     /// Removes what killed runs left beside a root that is the wanted one already, and inside it: a run may have been killed
     /// after the root was whole. What could not be removed.
+    #[must_use = "it names what is left behind"]
     pub fn reclaim(&self) -> Vec<String> {
         let mut left_behind = self.reclaim_beside();
         self.reclaim_inside(&mut left_behind);
@@ -93,12 +95,14 @@ impl Destination {
     }
 
     /// Removes what killed runs left beside the destination, under whatever name they built. What could not be removed.
+    #[must_use = "it names what is left behind"]
     pub(in crate::host) fn reclaim_all_beside(&self) -> Vec<String> {
         let mut left_behind = Vec::new();
         self.reclaim_in(&self.parent, b".", &mut left_behind);
         left_behind
     }
 
+    #[must_use = "it names what is left behind"]
     fn reclaim_beside(&self) -> Vec<String> {
         let mut left_behind = Vec::new();
         if !self.is_mount_point() {

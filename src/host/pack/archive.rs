@@ -48,6 +48,7 @@ pub struct Assembly<'a> {
 
 /// What was written.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Assembled {
     /// Bytes of the archive.
     pub bytes: u64,

@@ -32,6 +32,7 @@ pub struct Packing<'p> {
 
 /// A directory that was read.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Packed {
     /// The directory as the highest layer, compiled modules below it where some were made.
     pub loaded: LoadedStack,

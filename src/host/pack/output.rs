@@ -173,6 +173,7 @@ fn failed(operation: &'static str, path: &Path, error: io::Error) -> HostError {
 
 /// A file that is being written. It is published or abandoned; should it be forgotten, it is removed all the same.
 #[derive(Debug)]
+#[must_use = "what is written is removed when it is dropped"]
 pub struct StagedOutput<'o> {
     output: &'o Output,
     file: File,

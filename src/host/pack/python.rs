@@ -183,6 +183,7 @@ fn lines(said: &[u8]) -> Vec<String> {
 
 /// Compiled modules, in a directory that goes away with the value.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Compiled {
     /// The directory; each module lies where it lies in the layer.
     pub tree: PathBuf,

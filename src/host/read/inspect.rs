@@ -21,6 +21,7 @@ const HEAD_BYTES: usize = 1 << 20;
 
 /// The content of a file as it was read.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct ObjectContent<'a> {
     /// All of it, or its first bytes.
     pub bytes: &'a [u8],
@@ -30,6 +31,7 @@ pub struct ObjectContent<'a> {
 
 /// What was made of files that were read.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Inspected<T> {
     /// What was made of each, in the order in which they were named.
     pub made: Vec<T>,

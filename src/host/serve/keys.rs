@@ -33,6 +33,7 @@ impl fmt::Debug for Key {
 
 /// Why a file of keys is none.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum KeysError {
     /// It is not TOML, or has other fields.
     #[error("{0}")]

@@ -30,6 +30,7 @@ pub enum Sweep {
 
 /// What was removed, and what was not.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Collected {
     /// Archives that nothing needed.
     pub removed: u64,

@@ -35,6 +35,7 @@ impl Budget {
     }
 
     /// Takes `bytes` until the grant is dropped; `None` when fewer are left.
+    #[must_use]
     pub fn take(&self, bytes: usize) -> Option<Grant<'_>> {
         self.left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
@@ -50,6 +51,7 @@ impl Budget {
 
 /// Bytes taken from a [`Budget`].
 #[derive(Debug)]
+#[must_use = "the bytes are given back when it is dropped"]
 pub struct Grant<'b> {
     budget: &'b Budget,
     bytes: usize,

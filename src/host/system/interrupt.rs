@@ -17,6 +17,7 @@ pub struct Interrupt(Arc<AtomicUsize>);
 impl Interrupt {
     /// From now on SIGINT and its like are noted instead of killing the process; one that the caller ignored
     /// (`nohup`) stays ignored. What cannot be caught is left as it is.
+    #[must_use]
     pub fn install() -> Self {
         let interrupt = Self::default();
         for signal in ENDING {
