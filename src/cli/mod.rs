@@ -164,9 +164,43 @@ impl VersionLine {
     }
 }
 
+/// The command line by which the program runs itself to fetch a layer.
+#[cfg(feature = "registry")]
+#[derive(Debug, Parser)]
+#[command(name = "slashopt registry fetch-1")]
+struct FetchLine {
+    #[command(flatten)]
+    arguments: registry::FetchArgs,
+    #[command(flatten)]
+    global: GlobalArgs,
+}
+
+#[cfg(feature = "registry")]
+impl FetchLine {
+    /// What these words mean, if they are such a line.
+    fn understood(words: impl Iterator<Item = OsString>) -> Option<Result<Cli, clap::Error>> {
+        let words: Vec<OsString> = words.collect();
+        let [_, registry, fetch, ..] = &words[..] else {
+            return None;
+        };
+        if registry != "registry" || fetch != layers::store::FETCH {
+            return None;
+        }
+        let parsed = Self::try_parse_from(words.into_iter().skip(2));
+        Some(parsed.map(|parsed| Cli {
+            command: Command::Registry(registry::RegistryArgs::fetch(parsed.arguments)),
+            global: parsed.global,
+        }))
+    }
+}
+
 fn parsed() -> Result<Cli, clap::Error> {
     if let Some(cli) = ExecLine::understood(std::env::args_os()) {
         return Ok(cli);
+    }
+    #[cfg(feature = "registry")]
+    if let Some(parsed) = FetchLine::understood(std::env::args_os()) {
+        return parsed;
     }
     VersionLine::answer(std::env::args_os()).map_or_else(Cli::try_parse, Err)
 }

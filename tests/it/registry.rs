@@ -643,6 +643,10 @@ fn the_command_by_which_the_program_runs_itself_is_hidden() {
     let sandbox = Sandbox::new();
     let help = sandbox.slashopt(["registry", "--help"]).success();
     assert!(!help.stdout().contains("fetch"), "{}", help.stdout());
+    for shell in ["bash", "zsh", "fish"] {
+        let script = sandbox.slashopt(["completions", shell]).success();
+        assert!(!script.stdout().contains("fetch"), "{shell}");
+    }
     sandbox.archive("deps.zip", &archive([file("python/deps.py", "1")]));
     sandbox
         .slashopt(["registry", "publish", "deps", "deps.zip"])

@@ -10,10 +10,10 @@ mod show;
 
 use clap::{Args, Subcommand};
 
-use super::layers::store::FETCH;
 use super::output::failure::Outcome;
 use super::output::global::GlobalArgs;
 use super::output::report::Report;
+pub(crate) use show::FetchArgs;
 
 /// Publish layers, look at them, share and delete them
 #[derive(Debug, Args)]
@@ -40,9 +40,9 @@ enum RegistryCommand {
     Layers(show::LayersArgs),
     Versions(show::VersionsArgs),
     Get(show::GetArgs),
-    // The program runs itself by this command, so no user needs to know it. Another form gets another number.
-    #[command(name = FETCH, hide = true)]
-    Fetch(show::FetchArgs),
+    // The program runs itself by this command, which is parsed apart, so that no help, manual or completion names it.
+    #[command(skip)]
+    Fetch(FetchArgs),
     Delete(show::DeleteArgs),
     Permission(permission::PermissionArgs),
     Gc(garbage::GcArgs),
@@ -51,6 +51,13 @@ enum RegistryCommand {
 }
 
 impl RegistryArgs {
+    /// The arguments of the command by which the program runs itself.
+    pub(crate) const fn fetch(arguments: FetchArgs) -> Self {
+        Self {
+            command: RegistryCommand::Fetch(arguments),
+        }
+    }
+
     /// What a failure of the command is about.
     pub(crate) const fn cannot(&self) -> &'static str {
         match &self.command {
