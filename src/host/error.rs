@@ -142,6 +142,8 @@ pub struct ChildFailure {
     pub is_refusal: bool,
     /// What failed, where, and why.
     pub message: String,
+    /// Whether the message says by itself what could not be done.
+    pub is_whole: bool,
     /// The layer at fault, counted from 1.
     pub layer: Option<usize>,
     /// The entry at fault, as printed.

@@ -573,6 +573,21 @@ fn a_layer_that_is_refused_is_named_alike_whether_it_is_mounted_or_extracted() {
 }
 
 #[test]
+fn a_root_that_is_there_is_judged_by_the_flags_of_this_start() {
+    let Some(sandbox) = sandbox() else { return };
+    let machine = as_in_docker();
+    if skip_unless_allowed(&machine) {
+        return;
+    }
+    let start = |flags: &[&str]| starts(&sandbox, &machine, &["one.zip", "two.zip"], flags);
+    start(&[]).success();
+    start(&["--on-collision", "error"])
+        .status(125)
+        .stderr_contains("path overrides one of another layer");
+    start(&[]).success();
+}
+
+#[test]
 fn locked_layers_are_extracted_where_nothing_can_be_mounted() {
     let Some(sandbox) = sandbox() else { return };
     sandbox

@@ -5,8 +5,7 @@ use clap::Args;
 use slashopt::environment::{RootView, implied_runtimes};
 use slashopt::runtime::Runtime;
 
-use crate::cli::output::failure::Exit;
-use crate::cli::output::failure::Failure;
+use crate::cli::output::failure::{Exit, Failure};
 
 /// Not a doc comment, where the variable would need backticks, which help does not have.
 const RUNTIME_HELP: &str =

@@ -90,12 +90,7 @@ pub(crate) fn run(arguments: &LockArgs, global: &GlobalArgs, report: &Report) ->
         interrupt.check().map_err(Failure::host)?;
         output
             .write(&lock.to_bytes()?, umask)
-            .map_err(|abandoned| {
-                for left in &abandoned.left_behind {
-                    report.warning(left);
-                }
-                Failure::host(abandoned.error)
-            })?;
+            .map_err(|abandoned| report.abandoned(abandoned))?;
         None
     };
     let is_current = differences.is_none_or(|differences| differences.is_empty());

@@ -85,14 +85,14 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
         return tell_rules(arguments, global, report);
     }
     let policy = policy(arguments)?;
-    let layers = arguments.layers.resolve(&arguments.stack)?;
-    let runtime = layers.runtime(arguments.runtime.asked(), report)?;
-    let architecture = layers.architecture(arguments.architecture.asked(), report);
     let variables = assignments(&arguments.set, "--set")?;
     judge_configuration(&variables).map_err(|error| {
         Failure::whole(Exit::Usage, error.to_string())
             .hint("--set says what the function is configured with; AWS would not take this")
     })?;
+    let layers = arguments.layers.resolve(&arguments.stack)?;
+    let runtime = layers.runtime(arguments.runtime.asked(), report)?;
+    let architecture = layers.architecture(arguments.architecture.asked(), report);
     let pool = arguments.stack.pool()?;
     let budget = Budget::default();
     let loaded = arguments.stack.read(&layers, &pool, &budget)?;

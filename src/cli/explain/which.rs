@@ -156,16 +156,13 @@ impl Answer<'_> {
                 let _ = writeln!(text, "{}: {}", self.place, self.describe(winner));
             }
             (None, Some(collision)) => {
-                let winner = self
-                    .loaded
-                    .stack
-                    .get(collision.winner.layer)
-                    .map(|layer| layer.path(collision.winner.node));
+                let layer = self.loaded.stack.layer(collision.winner.layer);
+                let winner = layer.path(collision.winner.node);
                 let _ = writeln!(
                     text,
                     "{}: nothing: `{}` took its place: {}",
                     self.place,
-                    winner.unwrap_or_default(),
+                    winner,
                     self.describe(collision.winner)
                 );
             }

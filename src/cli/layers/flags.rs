@@ -143,7 +143,7 @@ impl StackArgs {
     }
 }
 
-/// As many threads; one for each processor that may be used, if nothing is said.
+/// A pool of this many threads; by default one for each usable processor.
 pub(crate) fn thread_pool(threads: Option<u16>) -> Result<ThreadPool, Failure> {
     ThreadPoolBuilder::new()
         .num_threads(thread_count(threads))

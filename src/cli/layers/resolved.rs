@@ -59,7 +59,7 @@ impl Layers {
         Ok(&self.inputs)
     }
 
-    /// Each layer of its own, with its name.
+    /// Each layer as a stack of its own, with its name.
     pub(crate) fn each(&self) -> impl Iterator<Item = (&OsString, Self)> {
         self.named.iter().zip(&self.inputs).map(|(name, input)| {
             let only = Self::of_names(vec![name.clone()], vec![input.clone()]);
@@ -120,9 +120,9 @@ impl Layers {
     /// How a child process tells that.
     pub(crate) fn describe(&self) -> fn(HostError) -> ChildFailure {
         if self.lock.is_some() {
-            Failure::told_locked
+            Failure::locked_child_failure
         } else {
-            Failure::told
+            Failure::child_failure
         }
     }
 }

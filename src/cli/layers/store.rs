@@ -11,11 +11,10 @@ use slashopt::registry::{Account, Caller, Reference, Region, VersionArn};
 use crate::cli::output::failure::Failure;
 
 /// Not doc comments, where names would need backticks, which help does not have.
-pub(super) const STORE_HELP: &str = "Where the registry is: a directory, or s3://BUCKET/PREFIX [default: slashopt in the user's data \
+const STORE_HELP: &str = "Where the registry is: a directory, or s3://BUCKET/PREFIX [default: slashopt in the user's data \
     folder]";
 
-pub(super) const REGION_HELP: &str =
-    "In which region [default: AWS_REGION, AWS_DEFAULT_REGION, or us-east-1]";
+const REGION_HELP: &str = "In which region [default: AWS_REGION, AWS_DEFAULT_REGION, or us-east-1]";
 
 /// The subcommand of `registry` by which the program runs itself to fetch an archive.
 pub(crate) const FETCH: &str = "fetch-1";
@@ -104,7 +103,7 @@ impl StoreArgs {
 }
 
 /// `$XDG_DATA_HOME/slashopt`, or where the XDG Base Directory Specification says that it is.
-pub(super) fn data_folder() -> Option<PathBuf> {
+fn data_folder() -> Option<PathBuf> {
     let named = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
     let below_home = || home().map(|home| home.join(".local/share"));
     named

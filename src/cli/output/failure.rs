@@ -116,7 +116,7 @@ impl Failure {
         }
     }
 
-    /// This failure, as one that was met at a place: "the left side".
+    /// Says where the failure was met: "the left side".
     #[must_use]
     pub(crate) fn at(mut self, place: &str) -> Self {
         if !self.is_whole {
@@ -125,7 +125,7 @@ impl Failure {
         self
     }
 
-    /// This failure, as what kept a command from doing something: "cannot extract".
+    /// Says what the command could not do: "cannot extract".
     #[must_use]
     pub(crate) fn during(mut self, what: &str) -> Self {
         if !self.is_whole {
@@ -162,18 +162,18 @@ impl Failure {
     }
 
     /// A failure of a child process, for its parent.
-    pub(crate) fn told(error: HostError) -> ChildFailure {
+    pub(crate) fn child_failure(error: HostError) -> ChildFailure {
         let words = words(&error);
-        Self::told_in_words(error, words)
+        Self::child_failure_in_words(error, words)
     }
 
     /// The same of layers that a lock file names.
-    pub(crate) fn told_locked(error: HostError) -> ChildFailure {
+    pub(crate) fn locked_child_failure(error: HostError) -> ChildFailure {
         let words = locked_words(&error);
-        Self::told_in_words(error, words)
+        Self::child_failure_in_words(error, words)
     }
 
-    fn told_in_words(error: HostError, (message, hint): Words) -> ChildFailure {
+    fn child_failure_in_words(error: HostError, (message, hint): Words) -> ChildFailure {
         let told = ChildFailure {
             is_refusal: exit(&error) == Exit::Refused,
             message,
@@ -194,6 +194,7 @@ impl Failure {
         ChildFailure {
             is_refusal: self.exit == Exit::Refused,
             message: self.message,
+            is_whole: self.is_whole,
             layer: self.layer,
             entry: self.entry,
             hint: self.hint,
@@ -211,7 +212,7 @@ impl Failure {
                 otherwise
             },
             message: failure.message,
-            is_whole: false,
+            is_whole: failure.is_whole,
             layer: failure.layer,
             entry: failure.entry,
             hint: failure.hint,
@@ -513,5 +514,12 @@ mod tests {
                 ChildFailure::from_bytes(&bytes).map(|child| Failure::of_child(child, met.exit));
             assert_eq!(format!("{heard:?}"), format!("{:?}", Some(met)));
         }
+        let whole = Failure::whole(Exit::Machine, "cannot start 8 threads: there are too many");
+        let bytes = whole.into_child().to_bytes();
+        let heard = ChildFailure::from_bytes(&bytes)
+            .map(|child| Failure::of_child(child, Exit::NotStarted))
+            .map(|heard| heard.during("cannot start the command").message);
+        let message = "cannot start 8 threads: there are too many";
+        assert_eq!(heard.as_deref(), Some(message));
     }
 }

@@ -21,13 +21,20 @@ pub(crate) fn with_progress<T>(is_shown: bool, work: impl FnOnce(&Progress) -> T
                 ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left")
                     .unwrap_or_else(|_| ProgressStyle::default_bar());
             std::thread::park_timeout(Duration::from_millis(200));
-            let bar = ProgressBar::new(0).with_style(style);
+            // There is nothing to show until it is known how much there is to do.
+            let mut shown: Option<ProgressBar> = None;
             while !is_done.load(Ordering::Relaxed) {
-                bar.set_length(progress.total_bytes.load(Ordering::Relaxed));
-                bar.set_position(progress.bytes.load(Ordering::Relaxed));
+                let total_bytes = progress.total_bytes.load(Ordering::Relaxed);
+                if total_bytes > 0 {
+                    let new_bar = || ProgressBar::new(total_bytes).with_style(style.clone());
+                    let bar = shown.get_or_insert_with(new_bar);
+                    bar.set_position(progress.bytes.load(Ordering::Relaxed));
+                }
                 std::thread::park_timeout(Duration::from_millis(50));
             }
-            bar.finish_and_clear();
+            if let Some(bar) = shown {
+                bar.finish_and_clear();
+            }
         });
         let result = work(&progress);
         is_done.store(true, Ordering::Relaxed);

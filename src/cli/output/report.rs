@@ -139,7 +139,7 @@ impl Report {
         }
     }
 
-    /// Tells what is left of a root that was not built; why it was not, for the end.
+    /// Warns of what an abandoned root left behind, and returns why it was abandoned.
     pub(crate) fn abandoned(&self, abandoned: Abandoned) -> Failure {
         for left in &abandoned.left_behind {
             self.warning(left);

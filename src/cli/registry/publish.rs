@@ -115,7 +115,7 @@ fn open(path: &Path, source: &str, report: &Report) -> Result<Option<File>, Fail
     if path.is_dir() {
         let failed = |error| Failure::new(Exit::Machine, format!("`{source}`: {error}"));
         let mut file = tempfile::tempfile().map_err(failed)?;
-        pack::into_file(path, &file, report)?;
+        pack::into_file(path, &file, report).map_err(|failure| failure.during("cannot pack"))?;
         file.rewind().map_err(failed)?;
         return Ok(Some(file));
     }

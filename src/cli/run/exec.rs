@@ -35,14 +35,14 @@ pub(crate) fn run(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) ->
 /// No thread is started in this process: it is to enter a user namespace, which takes a process that never had two.
 fn start(arguments: &ExecArgs, global: &GlobalArgs, report: &Report) -> Outcome {
     global.only_text_or_json()?;
-    let layers = arguments.layers.resolve(&arguments.stack)?;
-    let runtime = layers.runtime(arguments.runtime.asked(), report)?;
     let at = absolute(&arguments.at)?;
     if at == Path::new("/") {
         return Err(Failure::usage("--at: `/` would be hidden")
             .hint("name a directory of its own, such as ./opt"));
     }
     let task_root = arguments.task_root.as_deref().map(existing).transpose()?;
+    let layers = arguments.layers.resolve(&arguments.stack)?;
+    let runtime = layers.runtime(arguments.runtime.asked(), report)?;
     let start = Start {
         arguments,
         runtime,

@@ -30,7 +30,7 @@ use crate::merge::MergedTree;
 use crate::plan::ExtractPlan;
 
 /// How often a tree that is found to be damaged is built again within one run.
-pub(super) const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 3;
 
 /// What was built, or was there.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Cache {
 }
 
 /// What a layer's tree is to be. One thread works it out, so several layers' are worked out at once.
-pub(super) struct Shape<'l> {
+struct Shape<'l> {
     tree: MergedTree<'l>,
     plan: ExtractPlan,
     manifest: Vec<u8>,

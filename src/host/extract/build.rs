@@ -23,7 +23,7 @@ use crate::merge::MergedTree;
 use crate::plan::{ExtractPlan, OnCollision, OnTypeConflict};
 use crate::summary::Summary;
 
-/// Which root is wanted where, and what may give way to it.
+/// Which root to build, where, and what it may replace.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RootRequest {
@@ -66,7 +66,7 @@ impl RootRequest {
     }
 }
 
-/// What building takes: threads, memory, and whether to go on.
+/// What a build uses: threads, memory, the interrupt, the umask.
 #[derive(Debug)]
 pub struct Workshop {
     /// The threads.

@@ -17,10 +17,10 @@ use super::error::{MountError, failed, is_missing};
 use super::lower::{Calls, Lower, open_place};
 
 /// Directories are made for everybody to enter, as `/opt` is.
-pub(super) const OPEN_TO_ALL: ModeBits = ModeBits::from_bits_truncate(0o755);
+const OPEN_TO_ALL: ModeBits = ModeBits::from_bits_truncate(0o755);
 
 /// 1980-01-01T00:00:00Z: the time of a root that no layer dates, as when it is extracted.
-pub(super) const DOS_EPOCH: TimeSpec = TimeSpec::new(315_532_800, 0);
+const DOS_EPOCH: TimeSpec = TimeSpec::new(315_532_800, 0);
 
 /// Whether what is mounted can be written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -103,11 +103,7 @@ pub fn empty(target: &Path, source: &str, mode: MountMode, calls: Calls) -> Resu
     remount(target, MsFlags::MS_RDONLY).inspect_err(|_| take_away(target))
 }
 
-pub(super) fn empty_before_it_is_seen(
-    target: &Path,
-    source: &str,
-    mode: MountMode,
-) -> Result<(), MountError> {
+fn empty_before_it_is_seen(target: &Path, source: &str, mode: MountMode) -> Result<(), MountError> {
     let memory = FileSystem::open("tmpfs", source)?;
     fsconfig_set_string(&memory.descriptor, "mode", "0755")
         .map_err(|error| memory.failed("fsconfig(2) of the mode", error))?;
@@ -120,13 +116,13 @@ pub(super) fn empty_before_it_is_seen(
 }
 
 /// Unmounts what was only half of what was wanted.
-pub(super) fn take_away(target: &Path) {
+fn take_away(target: &Path) {
     if let Err(error) = umount2(target, MntFlags::MNT_DETACH) {
         tracing::debug!(%error, "cannot unmount");
     }
 }
 
-pub(super) fn date(directory: &Path) -> Result<(), Errno> {
+fn date(directory: &Path) -> Result<(), Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let directory = open(directory, flags, ModeBits::empty())?;
     fchmod(&directory, OPEN_TO_ALL)?;
@@ -134,7 +130,7 @@ pub(super) fn date(directory: &Path) -> Result<(), Errno> {
 }
 
 /// A time that cannot be set is no reason to give up.
-pub(super) fn date_root(mount: BorrowedFd<'_>) {
+fn date_root(mount: BorrowedFd<'_>) {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let dated = nix::fcntl::openat(mount, ".", flags, ModeBits::empty())
         .and_then(|root| futimens(&root, &DOS_EPOCH, &DOS_EPOCH));
@@ -171,7 +167,7 @@ pub fn bind(lower: &Lower, target: &Path, calls: Calls) -> Result<(), MountError
     remount(target, MsFlags::MS_RDONLY).inspect_err(|_| take_away(target))
 }
 
-pub(super) fn bind_before_it_is_seen(lower: &Lower, target: &Path) -> Result<(), MountError> {
+fn bind_before_it_is_seen(lower: &Lower, target: &Path) -> Result<(), MountError> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;

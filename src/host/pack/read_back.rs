@@ -29,7 +29,7 @@ const ENTRIES_AT_ONCE: usize = 64;
 ///
 /// # Errors
 ///
-/// What the first entry that differs has otherwise, or why it cannot be read.
+/// How the first entry that differs does so, or why it cannot be read.
 pub(super) fn read_back(
     file: &File,
     plan: &FlattenPlan,
@@ -40,7 +40,7 @@ pub(super) fn read_back(
     let config = Config {
         archive_offset: ArchiveOffset::Known(0),
     };
-    let archive = ZipArchive::with_config(config, Window::new(file, bytes))
+    let archive = ZipArchive::with_config(config, SharedFile::new(file, bytes))
         .map_err(|error| failed(to_io(error)))?;
     let planned = plan.entries();
     if archive.len() != planned.len() {
@@ -50,7 +50,7 @@ pub(super) fn read_back(
     let failure = pool.install(|| {
         let chunks = planned.par_chunks(ENTRIES_AT_ONCE).enumerate();
         chunks.find_map_first(|(chunk, planned)| {
-            let mut reader = EntryReader {
+            let mut reader = Comparison {
                 archive: archive.clone(),
                 buffer: vec![0; BUFFER_BYTES],
                 interrupt,
@@ -63,13 +63,13 @@ pub(super) fn read_back(
     failure.map_or(Ok(()), Err)
 }
 
-struct EntryReader<'r> {
-    archive: ZipArchive<Window<'r>>,
+struct Comparison<'r> {
+    archive: ZipArchive<SharedFile<'r>>,
     buffer: Vec<u8>,
     interrupt: &'r Interrupt,
 }
 
-impl EntryReader<'_> {
+impl Comparison<'_> {
     /// Reads entry `index` and compares it with what was planned.
     fn compare(&mut self, planned: &PlannedEntry, index: usize) -> Result<(), HostError> {
         let failed = |error: io::Error| {
@@ -102,8 +102,8 @@ impl EntryReader<'_> {
     }
 }
 
-/// What the archive says of an entry that was not planned so.
-fn difference(entry: &ZipFile<'_, Window<'_>>, planned: &PlannedEntry) -> Option<String> {
+/// How an entry of the archive differs from the planned one.
+fn difference(entry: &ZipFile<'_, SharedFile<'_>>, planned: &PlannedEntry) -> Option<String> {
     let type_bits = match planned.kind {
         Kind::Directory => 0o040_000,
         Kind::File => 0o100_000,
@@ -124,7 +124,7 @@ fn difference(entry: &ZipFile<'_, Window<'_>>, planned: &PlannedEntry) -> Option
         let found = entry.size();
         Some(format!("it has {found} bytes, not {}", planned.bytes))
     } else if times.next().flatten() != modified {
-        Some("its time is another one".to_owned())
+        Some("its time differs from the planned one".to_owned())
     } else {
         None
     }
@@ -142,7 +142,7 @@ fn to_io(error: ZipError) -> io::Error {
 }
 
 /// A place in a file that several threads read, each at its own.
-struct Window<'f> {
+struct SharedFile<'f> {
     file: &'f File,
     bytes: u64,
     at: u64,
@@ -151,7 +151,7 @@ struct Window<'f> {
     start: u64,
 }
 
-impl<'f> Window<'f> {
+impl<'f> SharedFile<'f> {
     const fn new(file: &'f File, bytes: u64) -> Self {
         Self {
             file,
@@ -163,14 +163,14 @@ impl<'f> Window<'f> {
     }
 }
 
-impl Clone for Window<'_> {
+impl Clone for SharedFile<'_> {
     /// At the beginning, with nothing read.
     fn clone(&self) -> Self {
         Self::new(self.file, self.bytes)
     }
 }
 
-impl Read for Window<'_> {
+impl Read for SharedFile<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let end = self.start + self.buffer.len() as u64;
         if !(self.start..end).contains(&self.at) {
@@ -188,7 +188,7 @@ impl Read for Window<'_> {
     }
 }
 
-impl Seek for Window<'_> {
+impl Seek for SharedFile<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let at = match to {
             SeekFrom::Start(at) => Some(at),

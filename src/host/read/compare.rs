@@ -93,11 +93,7 @@ fn compare(
     if group.iter().all(|&pair| is_one_file(sides, pair)) {
         return Ok(vec![true; group.len()]);
     }
-    let size = sides
-        .left
-        .stack
-        .get(first.layer)
-        .map_or(0, |layer| layer.object(first.node).size);
+    let size = sides.left.stack.layer(first.layer).object(first.node).size;
     let mut same = Vec::with_capacity(group.len());
     one.read(sides.left, first, |piece| {
         if piece.len() as u64 == size {
@@ -120,13 +116,7 @@ fn compare(
 
 /// Whether both are the same entry of the same archive, which need not be read to be compared.
 fn is_one_file(sides: Sides<'_>, (first, second): (Origin, Origin)) -> bool {
-    let identity = |loaded: &LoadedStack, origin: Origin| {
-        let identities = &loaded.identities();
-        identities
-            .get(usize::from(origin.layer.0))
-            .copied()
-            .flatten()
-    };
+    let identity = |loaded: &LoadedStack, origin: Origin| loaded.identity(origin.layer);
     first.node == second.node
         && identity(sides.left, first).is_some()
         && identity(sides.left, first) == identity(sides.right, second)

@@ -204,10 +204,8 @@ fn look_at<T>(
     reader: &mut Reader<'_>,
     look: &impl Fn(Origin, ObjectContent<'_>) -> T,
 ) -> Result<T, HostError> {
-    let size = loaded
-        .stack
-        .get(origin.layer)
-        .map_or(0, |layer| layer.object(origin.node).size);
+    let layer = loaded.stack.layer(origin.layer);
+    let size = layer.object(origin.node).size;
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let mut made = None;
     let mut gathered = Vec::new();

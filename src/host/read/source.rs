@@ -1,9 +1,9 @@
-//! An open layer.
+//! What the contents of a layer are read from.
 
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-/// An open layer, to read contents from.
+/// What the contents of a layer are read from.
 #[derive(Debug)]
 pub enum Source {
     /// The archive's file.
@@ -12,13 +12,4 @@ pub enum Source {
     Directory(OwnedFd),
     /// A tree in the cache: one of ours, which we can read whatever modes are in it.
     Tree(OwnedFd),
-}
-
-impl AsFd for Source {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Archive(file) => file.as_fd(),
-            Self::Directory(directory) | Self::Tree(directory) => directory.as_fd(),
-        }
-    }
 }

@@ -18,14 +18,14 @@ use crate::quota::FileIdentity;
 pub struct LoadedStack {
     /// The layers in merge order.
     pub stack: LayerStack,
-    /// As many, in the same order.
+    /// One for each layer of `stack`, in the same order.
     layers: Vec<LoadedLayer>,
 }
 
 /// What is known of a layer beside its tree.
 #[derive(Debug)]
 pub(in crate::host) struct LoadedLayer {
-    /// What its contents are read from; an archive if, and only if, the tree is one's.
+    /// What its contents are read from: [`Source::Archive`] exactly if the form of its tree is an archive.
     pub(in crate::host) source: Source,
     /// How people name it.
     pub(in crate::host) label: LayerLabel,
@@ -110,6 +110,11 @@ impl LoadedStack {
     /// Which files the layers are, in merge order, to recognise one that is named twice.
     pub fn identities(&self) -> Vec<Option<FileIdentity>> {
         self.layers.iter().map(|layer| layer.identity).collect()
+    }
+
+    /// Which file a layer is, if it is one that can be named twice.
+    pub(in crate::host) fn identity(&self, id: LayerId) -> Option<FileIdentity> {
+        self.layer(id).identity
     }
 
     /// How people name a layer of this stack.

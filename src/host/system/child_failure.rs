@@ -4,7 +4,7 @@ use super::encoding::{Decoder, Encoder, Mark};
 use crate::host::error::ChildFailure;
 
 /// Another form gets another mark.
-const MARK: Mark = *b"slfail 1";
+const MARK: Mark = *b"slfail 2";
 
 impl ChildFailure {
     /// The failure as bytes for a pipe.
@@ -26,6 +26,7 @@ impl ChildFailure {
         encoder
             .flag(self.is_refusal)
             .bytes(self.message.as_bytes())
+            .flag(self.is_whole)
             // Layers count from 1, and no signal has the number 0.
             .number(self.layer.map_or(0, |layer| layer as u64))
             .optional(bytes(&self.entry).as_deref())
@@ -41,6 +42,7 @@ impl ChildFailure {
         Some(Self {
             is_refusal: decoder.flag()?,
             message: decoder.text()?,
+            is_whole: decoder.flag()?,
             layer: decoder.count().map(|layer| (layer > 0).then_some(layer))?,
             entry: decoder.optional()?.map(text),
             hint: decoder.optional()?.map(text),
@@ -61,6 +63,7 @@ mod tests {
         let whole = ChildFailure {
             is_refusal: true,
             message: "layer 2 of 3 (`b.zip`): entry `x\u{0}y`: it is unsafe".to_owned(),
+            is_whole: true,
             layer: Some(2),
             entry: Some("x\\0y".to_owned()),
             hint: Some("pack it again".to_owned()),

@@ -10,12 +10,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
+
 use slashopt::environment::{Beginning, Environment, Presence, SearchEntry, Target, Variable};
 use slashopt::runtime::Runtime;
 
 use super::explanation;
-use crate::cli::output::failure::Exit;
-use crate::cli::output::failure::Failure;
+use crate::cli::output::failure::{Exit, Failure};
 
 /// The formats of variables.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

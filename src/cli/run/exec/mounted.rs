@@ -1,4 +1,4 @@
-//! The ground that a command stands on: the layers mounted for it alone or, where that cannot be, extracted.
+//! What a command sees: the layers, mounted for it alone or, where that is not possible, extracted.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl ExecRoot {
     pub(crate) fn prepare(wanted: &ExecRootRequest<'_>, report: &Report) -> Result<Self, Failure> {
         let mut attempts = Vec::new();
         match wanted.mount(&mut attempts, report)? {
-            Some(ground) => Ok(ground),
+            Some(root) => Ok(root),
             None => wanted.extract(&attempts, report),
         }
     }
@@ -181,7 +181,7 @@ impl ExecRootRequest<'_> {
             )
             .hint(mount_advice::cure(attempts)));
         }
-        let ground = ExecRoot {
+        let root = ExecRoot {
             namespace: None,
             task_root: self.task_root.map(Path::to_owned),
             locks: Vec::new(),
@@ -189,7 +189,7 @@ impl ExecRootRequest<'_> {
         let ExecArgs { stack, live, .. } = self.arguments;
         let layers = self.layers;
         if layers.is_empty() && extractable(self.at) == Extractable::Yes {
-            return Ok(ground);
+            return Ok(root);
         }
         extracted::extract(layers, stack, self.at, report).map_err(|failure| {
             if failure.signal.is_some() || failure.exit == Exit::Refused {
@@ -220,6 +220,6 @@ impl ExecRootRequest<'_> {
         if *live && layers.named.iter().any(is_directory) {
             report.warning("--live: directories are shown as they are now, not as they change");
         }
-        Ok(ground)
+        Ok(root)
     }
 }
