@@ -134,11 +134,11 @@ impl Outcome {
 }
 
 /// Judges every rule that the policy does not allow to be broken.
-pub fn check(subject: &Subject<'_>, policy: &RuleLevels) -> Outcome {
+pub fn check(subject: &Subject<'_>, levels: &RuleLevels) -> Outcome {
     let mut outcome = Outcome::default();
     let judged = RULES
         .iter()
-        .filter(|rule| !policy.allowed.contains(&rule.id));
+        .filter(|rule| !levels.allowed.contains(&rule.id));
     for &rule in judged {
         if rule.needs_runtime && subject.runtime.is_none() {
             outcome.skipped.push(rule);
@@ -146,7 +146,7 @@ pub fn check(subject: &Subject<'_>, policy: &RuleLevels) -> Outcome {
         }
         outcome.judged += 1;
         let mut found = rule.findings(subject);
-        if policy.is_denied(rule) {
+        if levels.is_denied(rule) {
             for finding in &mut found {
                 finding.severity = Severity::Error;
             }

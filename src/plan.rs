@@ -6,6 +6,7 @@ mod flatten;
 
 use std::ops::Range;
 
+use crate::collisions::SameBytes;
 use crate::entry::Kind;
 use crate::layer::LayerStack;
 use crate::merge::{LinkedDirectory, MergedTree, NodeId};
@@ -22,6 +23,16 @@ pub enum OnCollision {
     Warn,
     /// One that is not [`Class::Identical`](crate::collisions::Class::Identical) forbids to build.
     Error,
+}
+
+impl OnCollision {
+    /// How files of one size are compared: where a difference forbids to build, by their bytes.
+    pub const fn same_bytes(self) -> SameBytes {
+        match self {
+            Self::Error => SameBytes::ByComparison,
+            Self::Allow | Self::Warn => SameBytes::ByChecksum,
+        }
+    }
 }
 
 /// What happens where two layers disagree on what kind of object a path is.

@@ -87,14 +87,14 @@ pub fn judge(
     contents: &StackContents,
     configuration: Configuration<'_>,
     quotas: &[QuotaExceeded],
-    policy: &RuleLevels,
+    levels: &RuleLevels,
 ) -> JudgedStack {
     let packages = Packages::of(tree, &contents.of_packages, configuration.runtime);
     let mut subject = Subject::new(tree, &contents.facts, configuration);
     subject.quotas = quotas;
     subject.packages = Some(&packages);
     subject.waived = &contents.waived;
-    let (outcome, files) = (check::check(&subject, policy), subject.files.len());
+    let (outcome, files) = (check::check(&subject, levels), subject.files.len());
     drop(subject);
     JudgedStack {
         outcome,

@@ -6,14 +6,13 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use slashopt::collisions::SameBytes;
 use slashopt::host::extract::extraction::read_umask;
 use slashopt::host::pack::archive::Assembly;
 use slashopt::host::read::stack::LoadedStack;
 use slashopt::host::system::budget::Budget;
 use slashopt::host::system::interrupt::Interrupt;
 use slashopt::merge::MergedTree;
-use slashopt::plan::{Dropped, ExtractPlan, FlattenPlan, OnCollision, dropped};
+use slashopt::plan::{Dropped, ExtractPlan, FlattenPlan, dropped};
 use slashopt::quota::{self, QuotaExceeded};
 use slashopt::summary::Summary;
 
@@ -70,12 +69,7 @@ pub(crate) fn run(arguments: &FlattenArgs, global: &GlobalArgs, report: &Report)
     let (on_type_conflict, on_collision) = (stack.on_type_conflict(), stack.on_collision());
     let linked = on_type_conflict.linked_directory();
     let tree = MergedTree::merge(&loaded.stack, linked);
-    let means = if on_collision == OnCollision::Error {
-        SameBytes::ByComparison
-    } else {
-        SameBytes::ByChecksum
-    };
-    let collisions = classify(&loaded, &tree, means, &pool, &budget)?;
+    let collisions = classify(&loaded, &tree, on_collision.same_bytes(), &pool, &budget)?;
     let summary = Summary::of(&tree, &ExtractPlan::new(&tree), &collisions);
     summary
         .judge(on_collision, on_type_conflict)

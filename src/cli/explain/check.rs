@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
     if arguments.list_rules || arguments.explain.is_some() {
         return tell_rules(arguments, global, report);
     }
-    let policy = policy(arguments)?;
+    let levels = levels(arguments)?;
     let variables = assignments(&arguments.set, "--set")?;
     judge_configuration(&variables).map_err(|error| {
         Failure::whole(Exit::Usage, error.to_string())
@@ -109,7 +109,7 @@ pub(crate) fn run(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -
         architecture,
         variables: &variables,
     };
-    let judged = judge(&tree, &contents, configuration, &quotas, &policy);
+    let judged = judge(&tree, &contents, configuration, &quotas, &levels);
     let shown = Shown {
         checked: &judged.outcome,
         stack: &loaded.stack,
@@ -171,22 +171,22 @@ fn tell_rules(arguments: &CheckArgs, global: &GlobalArgs, report: &Report) -> Ou
     Ok(ExitCode::SUCCESS)
 }
 
-fn policy(arguments: &CheckArgs) -> Result<RuleLevels, Failure> {
-    let mut policy = RuleLevels::default();
+fn levels(arguments: &CheckArgs) -> Result<RuleLevels, Failure> {
+    let mut levels = RuleLevels::default();
     for id in &arguments.deny {
         if id == "all" {
-            policy.denies_all = true;
+            levels.denies_all = true;
         } else {
-            policy.denied.push(find_rule(id, "--deny")?.id);
+            levels.denied.push(find_rule(id, "--deny")?.id);
         }
     }
     if arguments.stack.on_type_conflict() == OnTypeConflict::Error {
-        policy.denied.push(TYPE_CONFLICT);
+        levels.denied.push(TYPE_CONFLICT);
     }
     for id in &arguments.allow {
-        policy.allowed.push(find_rule(id, "--allow")?.id);
+        levels.allowed.push(find_rule(id, "--allow")?.id);
     }
-    Ok(policy)
+    Ok(levels)
 }
 
 fn find_rule(id: &str, flag: &str) -> Result<&'static Rule, Failure> {

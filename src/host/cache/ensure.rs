@@ -213,7 +213,7 @@ impl Builder<'_> {
         let mut waived: Vec<WaivedRule> = layer.waived().map(WaivedRule::of).collect();
         waived.extend(self.verify_hidden(stack, &wanted.place)?);
         let key = TreeKey::layer(loaded.digest);
-        let draft = PlannedTree {
+        let planned = PlannedTree {
             key,
             loaded: stack,
             tree: &shape.tree,
@@ -223,13 +223,13 @@ impl Builder<'_> {
             unzipped_bytes: layer.unzipped_bytes,
             waived,
         };
-        let published = self.publish(&draft)?;
+        let published = self.publish(&planned)?;
         // What was hashed must be what was extracted.
         if let Err(error) = self.still_is(wanted, loaded) {
             self.left_behind.extend(self.cache.discard(key));
             return Err(error);
         }
-        self.record(&draft, published, &shape.manifest)
+        self.record(&planned, published, &shape.manifest)
     }
 
     /// Reads the entries that no tree holds as if one did.

@@ -31,14 +31,14 @@ impl Builder<'_> {
     /// Builds a tree and renames it to its name; what was accepted under `--lenient` meanwhile.
     pub(super) fn publish(
         &mut self,
-        draft: &PlannedTree<'_>,
+        planned: &PlannedTree<'_>,
     ) -> Result<Vec<WaivedRule>, HostError> {
-        let content = draft.key.digest;
-        let destination = self.destination(&draft.key.name(), &content)?;
+        let content = planned.key.digest;
+        let destination = self.destination(&planned.key.name(), &content)?;
         let extraction = Extraction {
-            loaded: draft.loaded,
-            tree: draft.tree,
-            plan: draft.plan,
+            loaded: planned.loaded,
+            tree: planned.tree,
+            plan: planned.plan,
             pool: &self.pool,
             budget: &self.budget,
             interrupt: self.interrupt,
@@ -73,7 +73,7 @@ impl Builder<'_> {
     /// Writes down what was built: from now on it is there.
     pub(super) fn record(
         &self,
-        draft: &PlannedTree<'_>,
+        planned: &PlannedTree<'_>,
         published: Vec<WaivedRule>,
         manifest: &[u8],
     ) -> Result<(), HostError> {
@@ -83,23 +83,23 @@ impl Builder<'_> {
         };
         let (_, root) = self
             .cache
-            .open_tree(draft.key)
+            .open_tree(planned.key)
             .map_err(|error| failed(error.into()))?;
         let folder = self.cache.require(MANIFESTS)?;
         let mode = self.cache.folder.file_mode();
-        let name = draft.key.name();
+        let name = planned.key.name();
         whole_file::write(&folder, &name, manifest, mode, self.durability).map_err(failed)?;
-        let mut waived = draft.waived.clone();
+        let mut waived = planned.waived.clone();
         waived.extend(published);
         let record = TreeRecord {
-            key: draft.key,
+            key: planned.key,
             root,
             boot: self.boot.clone(),
             is_durable: self.durability == Durability::Survives,
-            code_bytes: draft.code_bytes,
-            unzipped_bytes: draft.unzipped_bytes,
-            entries: draft.entries,
-            bytes: draft.plan.bytes,
+            code_bytes: planned.code_bytes,
+            unzipped_bytes: planned.unzipped_bytes,
+            entries: planned.entries,
+            bytes: planned.plan.bytes,
             waived,
             manifest_bytes: 0,
             manifest_crc32: 0,

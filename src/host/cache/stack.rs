@@ -13,7 +13,6 @@ use super::stack_record::{StackLayer, StackRecord, StackTree, stack_digest};
 use super::tree_record::{TreeKey, TreeKind, TreeRecord, encode_manifest, layer_of, nodes_of};
 use super::trees::{MOST_RECORD_BYTES, STACKS, TREES};
 use crate::archive::Strictness;
-use crate::collisions::SameBytes;
 use crate::digest::Digest;
 use crate::entry::Kind;
 use crate::host::error::HostError;
@@ -25,7 +24,7 @@ use crate::host::system::whole_file;
 use crate::layer::{Layer, NameHasher};
 use crate::merge::{MergedTree, NodeId};
 use crate::mount_plan::MountPlan;
-use crate::plan::{ExtractPlan, OnCollision};
+use crate::plan::ExtractPlan;
 use crate::summary::Summary;
 
 /// What became of the record of a stack.
@@ -113,11 +112,7 @@ impl Builder<'_> {
         let linked = self.policy.on_type_conflict.linked_directory();
         let tree = MergedTree::merge(&loaded.stack, linked);
         let plan = ExtractPlan::new(&tree);
-        let means = if self.policy.on_collision == OnCollision::Error {
-            SameBytes::ByComparison
-        } else {
-            SameBytes::ByChecksum
-        };
+        let means = self.policy.on_collision.same_bytes();
         let collisions = classify(loaded, &tree, means, &self.pool, &self.budget)?;
         let summary = Summary::of(&tree, &plan, &collisions);
         let own = |kind| TreeKey {
@@ -205,7 +200,7 @@ impl Builder<'_> {
                 *planned = true;
             }
         }
-        let draft = PlannedTree {
+        let planned = PlannedTree {
             key,
             loaded,
             tree,
@@ -215,7 +210,7 @@ impl Builder<'_> {
             unzipped_bytes: plan.bytes,
             waived: Vec::new(),
         };
-        let published = self.publish(&draft)?;
+        let published = self.publish(&planned)?;
         let is_wanted = |node: NodeId| is_planned.get(node.index()).copied().unwrap_or(false);
         let nodes = nodes_of(tree, |_| None, is_wanted);
         debug_assert!(
@@ -224,7 +219,7 @@ impl Builder<'_> {
                 .all(|node| node.object.kind != Kind::File || node.object.crc32.is_some()),
             "trees of layers know their checksums"
         );
-        self.record(&draft, published, &encode_manifest(&nodes))
+        self.record(&planned, published, &encode_manifest(&nodes))
     }
 
     /// Records a stack. A record that somebody has locked is never replaced: his

@@ -8,7 +8,7 @@ use super::content::content_digest;
 use super::destination::{Destination, Occupant, Replace};
 use super::extraction::{Extraction, Progress, read_umask};
 use crate::archive::{Refusal, Strictness};
-use crate::collisions::{Collisions, SameBytes};
+use crate::collisions::Collisions;
 use crate::host::error::{Abandoned, HostError};
 use crate::host::read::compare::classify;
 use crate::host::read::input::LayerInput;
@@ -180,10 +180,7 @@ pub fn build_root(
         request.cache.clone(),
     )?;
     let tree = MergedTree::merge(&loaded.stack, linked);
-    let means = match request.on_collision {
-        OnCollision::Error => SameBytes::ByComparison,
-        OnCollision::Allow | OnCollision::Warn => SameBytes::ByChecksum,
-    };
+    let means = request.on_collision.same_bytes();
     let collisions = classify(loaded, &tree, means, pool, budget)?;
     let plan = ExtractPlan::new(&tree);
     let summary = Summary::of(&tree, &plan, &collisions);
