@@ -52,12 +52,12 @@ impl fmt::Display for Aspect {
     }
 }
 
-/// Whether objects differ that differ in nothing but their time.
+/// Whether a different time alone makes two objects differ.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Times {
-    /// They do.
+    /// It does.
     Compared,
-    /// They do not: most packers write the hour of packing.
+    /// It does not: most packers write the time of packing.
     #[default]
     Ignored,
 }

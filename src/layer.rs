@@ -66,7 +66,7 @@ pub struct Layer {
     unplaced: Vec<u32>,
     /// What was waived in the names, and in what was read before merging.
     waived: Vec<Refusal>,
-    /// What the hasher makes of nothing, which tells it from every other one.
+    /// The hash of `()`, which identifies the hasher: its key is random.
     hasher_mark: u64,
 }
 
@@ -296,7 +296,7 @@ impl Layer {
     }
 }
 
-/// What a hasher makes of nothing.
+/// The hash of `()`, which identifies a hasher: its key is random.
 fn mark_of(hasher: &NameHasher) -> u64 {
     hasher.hash_one(())
 }

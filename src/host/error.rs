@@ -214,7 +214,7 @@ impl HostError {
         }
     }
 
-    /// What all threads made, or of their failures the one to report.
+    /// The results of all threads, or the failure to report.
     pub(in crate::host) fn all_or_first<T>(
         outcomes: impl IntoIterator<Item = Result<T, Self>>,
     ) -> Result<Vec<T>, Self> {

@@ -22,7 +22,7 @@ impl Listing {
         if all { Self::All } else { Self::First }
     }
 
-    /// How many of a list are printed, of which `most` are enough where not all are asked for.
+    /// The number of items to print: all of them, or `most`.
     pub(crate) const fn cap(self, most: usize) -> usize {
         match self {
             Self::All => usize::MAX,

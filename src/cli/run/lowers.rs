@@ -14,12 +14,12 @@ use crate::cli::layers::resolved::Layers;
 use crate::cli::output::failure::{Exit, Failure};
 use crate::cli::output::report::Report;
 
-/// How a layer is mounted that is a directory.
+/// How a layer that is a directory is mounted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Directories {
-    /// As its copy in the cache.
+    /// Its copy in the cache.
     Cached,
-    /// Itself, so that changes to it show.
+    /// The directory itself, so that changes show.
     Live,
 }
 

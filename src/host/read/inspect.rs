@@ -104,12 +104,12 @@ fn inspect_noting<T: Send>(
     Ok(Inspected { made, waived })
 }
 
-/// What is known already of the waivers of an entry.
+/// Whether the waivers of an entry were reported.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Waivers {
-    /// They were told when the archive was loaded.
+    /// They were, when the archive was loaded.
     Known,
-    /// None was told yet.
+    /// Not yet.
     New,
 }
 

@@ -147,8 +147,8 @@ async fn operate(
     perform(registry, request, spool, &caller, head).await
 }
 
-/// Whether a browser sends a request for a page of another origin. It says so itself, and no page can keep it from that: `Origin` stands in
-/// every request but for plain reading, whose answer the page cannot see (*Fetch Standard* 3.2).
+/// Whether a browser sends the request for a page of another origin. The browser says so itself, and no page can prevent it:
+/// every request has an `Origin` but a plain read, whose answer the page cannot see (*Fetch Standard* 3.2).
 fn is_from_a_web_page(headers: &HeaderMap) -> bool {
     headers.contains_key(header::ORIGIN)
         || headers
